@@ -1,0 +1,2 @@
+//! `dm` operates a store.
+fn main() {}
