@@ -1,0 +1,36 @@
+//! Create-if-absent, and telling one's own object from another writer's.
+
+use bytes::Bytes;
+use object_store::{ObjectStore, PutMode};
+
+use crate::backend::BackendKind;
+use crate::{Create, Error, ErrorKind, ObjectPath, Ost};
+
+/// Stores `content` unless the key is taken.
+pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Result<Create, Error> {
+    let result = async {
+        let location = ost.store_path(path)?;
+        ost.store()
+            .put_opts(&location, content.into(), PutMode::Create.into())
+            .await
+    };
+    match result.await {
+        Ok(_) => Ok(Create::Created),
+        Err(
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+        ) => Ok(Create::Exists),
+        Err(error) => {
+            let error = ost.failed("create", path, error);
+            let is_open = error.kind() == ErrorKind::Unavailable
+                && !matches!(
+                    ost.backend().kind,
+                    BackendKind::Local(_) | BackendKind::Memory
+                );
+            Err(if is_open {
+                error.with_kind(ErrorKind::Unknown)
+            } else {
+                error
+            })
+        }
+    }
+}

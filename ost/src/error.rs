@@ -1,0 +1,161 @@
+//! The one error type: a kind that tells what to do, a message for people, and the cause.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use crate::posix::PosixError;
+
+/// What the caller can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The object is not there: take it as absent.
+    NotFound,
+    /// The key, URL, setting or request can never work: fix it.
+    Invalid,
+    /// The credentials or permissions do not allow it: tell the operator.
+    Denied,
+    /// The backend is down, throttling or full: retry later. An object being written may have been stored or not;
+    /// an overwrite can simply be repeated.
+    Unavailable,
+    /// Only from create-if-absent: the object may have been created or not. Read it to find out.
+    Unknown,
+    /// The backend gave something that cannot be right: stop and tell the operator.
+    Corrupt,
+    /// A defect of this library.
+    Internal,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            ErrorKind::NotFound => "not found",
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Unknown => "unknown",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Internal => "internal",
+        })
+    }
+}
+
+/// Why an operation failed. The message names the operation, the key and the location; the cause is its
+/// [`source`](StdError::source) and not part of the message.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync + 'static>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
+    ) -> Error {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The error of a backend, put into our words.
+    pub(crate) fn from_backend(message: String, error: object_store::Error) -> Error {
+        let kind = kind_of(&error);
+        Error {
+            kind,
+            message,
+            source: cause_of(error),
+        }
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Error {
+        self.kind = kind;
+        self
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// What to do about a backend's error.
+fn kind_of(error: &object_store::Error) -> ErrorKind {
+    match error {
+        object_store::Error::NotFound { .. } => ErrorKind::NotFound,
+        object_store::Error::InvalidPath { .. }
+        | object_store::Error::NotSupported { .. }
+        | object_store::Error::NotImplemented { .. }
+        | object_store::Error::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => ErrorKind::Denied,
+        other => kind_of_causes(other),
+    }
+}
+
+/// The kind that the chain of causes tells; without any sign, the backend is taken as unavailable.
+fn kind_of_causes(error: &(dyn StdError + 'static)) -> ErrorKind {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io_error) = error.downcast_ref::<io::Error>() {
+            return kind_of_io(io_error);
+        }
+        if let Some(PosixError::Latched { .. }) = error.downcast_ref::<PosixError>() {
+            return ErrorKind::Unavailable;
+        }
+        cause = error.source();
+    }
+    ErrorKind::Unavailable
+}
+
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::DirectoryNotEmpty
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported => ErrorKind::Invalid,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// The cause below `object_store`'s own error, whose text would only repeat it.
+fn cause_of(error: object_store::Error) -> Option<Box<dyn StdError + Send + Sync + 'static>> {
+    Some(match error {
+        object_store::Error::Generic { source, .. }
+        | object_store::Error::NotFound { source, .. }
+        | object_store::Error::NotSupported { source }
+        | object_store::Error::AlreadyExists { source, .. }
+        | object_store::Error::Precondition { source, .. }
+        | object_store::Error::NotModified { source, .. }
+        | object_store::Error::PermissionDenied { source, .. }
+        | object_store::Error::Unauthenticated { source, .. } => source,
+        other => other.into(),
+    })
+}
