@@ -4,7 +4,8 @@ use bytes::Bytes;
 use object_store::{ObjectStore, PutMode};
 
 use crate::backend::BackendKind;
-use crate::{Create, Error, ErrorKind, ObjectPath, Ost};
+use crate::error::kind_of_create;
+use crate::{Create, Error, ObjectPath, Ost};
 
 /// Stores `content` unless the key is taken.
 pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Result<Create, Error> {
@@ -20,17 +21,8 @@ pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Resu
             object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
         ) => Ok(Create::Exists),
         Err(error) => {
-            let error = ost.failed("create", path, error);
-            let is_open = error.kind() == ErrorKind::Unavailable
-                && !matches!(
-                    ost.backend().kind,
-                    BackendKind::Local(_) | BackendKind::Memory
-                );
-            Err(if is_open {
-                error.with_kind(ErrorKind::Unknown)
-            } else {
-                error
-            })
+            let kind = kind_of_create(&error, matches!(ost.backend().kind, BackendKind::Memory));
+            Err(ost.failed("create", path, error).with_kind(kind))
         }
     }
 }

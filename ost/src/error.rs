@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::posix::PosixError;
+use crate::wrappers::InjectedFault;
 
 /// What the caller can do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,33 @@ impl StdError for Error {
     }
 }
 
+/// What to do about the error of a create, of which it may be open whether it had its effect.
+///
+/// `is_certain`: the backend is one of ours that says so itself.
+pub(crate) fn kind_of_create(error: &object_store::Error, is_certain: bool) -> ErrorKind {
+    let kind = kind_of(error);
+    if kind != ErrorKind::Unavailable {
+        return kind;
+    }
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(fault) = error.downcast_ref::<InjectedFault>() {
+            return fault.kind;
+        }
+        match error.downcast_ref::<PosixError>() {
+            Some(PosixError::Unsynced { .. }) => return ErrorKind::Unknown,
+            Some(_) => return ErrorKind::Unavailable,
+            None => {}
+        }
+        cause = error.source();
+    }
+    if is_certain {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Unknown
+    }
+}
+
 /// What to do about a backend's error.
 fn kind_of(error: &object_store::Error) -> ErrorKind {
     match error {
@@ -123,8 +151,8 @@ fn kind_of_causes(error: &(dyn StdError + 'static)) -> ErrorKind {
         if let Some(io_error) = error.downcast_ref::<io::Error>() {
             return kind_of_io(io_error);
         }
-        if let Some(PosixError::Latched { .. }) = error.downcast_ref::<PosixError>() {
-            return ErrorKind::Unavailable;
+        if let Some(fault) = error.downcast_ref::<InjectedFault>() {
+            return fault.kind;
         }
         cause = error.source();
     }

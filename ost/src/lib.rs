@@ -29,6 +29,7 @@ mod ost_url;
 mod path;
 mod posix;
 mod reader;
+mod wrappers;
 mod writer;
 
 pub use error::{Error, ErrorKind};
@@ -38,4 +39,7 @@ pub use ost_url::{OstOptions, OstUrl};
 pub use path::ObjectPath;
 pub use posix::PosixStore;
 pub use reader::ObjectReader;
+pub use wrappers::{
+    CountingStore, Counts, Fault, FaultInjectingStore, Operation, Sleep, Throttle, ThrottlingStore,
+};
 pub use writer::ObjectWriter;
