@@ -20,6 +20,7 @@
 
 mod backend;
 mod bucket;
+pub mod conformance;
 mod create;
 mod error;
 mod list;

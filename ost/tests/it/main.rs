@@ -1,2 +1,4 @@
-//! What the object storage promises, on memory and on local directories.
+//! What the object storage promises, on memory, on local directories and through the wrappers.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod suite;
