@@ -3,8 +3,8 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, UploadPart};
 
 use crate::backend::BackendKind;
@@ -156,6 +156,10 @@ impl ObjectWriter {
         if let Some(upload) = &mut self.upload {
             self.under_way.push(upload.put_part(PutPayload::from(part)));
             self.parts += 1;
+        }
+        // A part begins when it is first polled, and the next one may be long in coming.
+        while let Some(Some(result)) = self.under_way.next().now_or_never() {
+            result.map_err(|error| self.fail(error))?;
         }
         self.settle(PARTS_UNDER_WAY_MAX).await
     }

@@ -1,4 +1,8 @@
 //! What the object storage promises, on memory, on local directories and through the wrappers.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod field_cases;
+mod local;
+mod opening;
 mod suite;
+mod wrappers;
