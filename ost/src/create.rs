@@ -9,6 +9,10 @@ use crate::{Create, Error, ObjectPath, Ost};
 
 /// Stores `content` unless the key is taken.
 pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Result<Create, Error> {
+    #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+    if matches!(ost.backend().kind, BackendKind::Bucket) {
+        return crate::bucket::create(ost, path, content).await;
+    }
     let result = async {
         let location = ost.store_path(path)?;
         ost.store()
@@ -22,7 +26,10 @@ pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Resu
         ) => Ok(Create::Exists),
         Err(error) => {
             let kind = kind_of_create(&error, matches!(ost.backend().kind, BackendKind::Memory));
-            Err(ost.failed("create", path, error).with_kind(kind))
+            Err(ost
+                .failed("create", path, error)
+                .with_kind(kind)
+                .needing_no_object())
         }
     }
 }

@@ -78,6 +78,14 @@ impl Error {
         }
     }
 
+    /// The same error where no object had to be there: the bucket is missing.
+    pub(crate) fn needing_no_object(mut self) -> Error {
+        if self.kind == ErrorKind::NotFound {
+            self.kind = ErrorKind::Invalid;
+        }
+        self
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Error {
         self.kind = kind;
         self
@@ -154,9 +162,28 @@ fn kind_of_causes(error: &(dyn StdError + 'static)) -> ErrorKind {
         if let Some(fault) = error.downcast_ref::<InjectedFault>() {
             return fault.kind;
         }
+        if let Some(status) = http_status(&error.to_string()) {
+            return kind_of_status(status);
+        }
         cause = error.source();
     }
     ErrorKind::Unavailable
+}
+
+/// The status in the text of an `object_store` error, whose type is private. Tested against a scripted service.
+fn http_status(text: &str) -> Option<u16> {
+    let (_, status) = text.split_once("returned non-2xx status code: ")?;
+    status.get(..3)?.parse().ok()
+}
+
+fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 | 403 => ErrorKind::Denied,
+        404 => ErrorKind::NotFound,
+        408 | 409 | 429 => ErrorKind::Unavailable,
+        400..500 => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    }
 }
 
 fn kind_of_io(error: &io::Error) -> ErrorKind {

@@ -175,4 +175,5 @@ fn object(ost: &Ost, meta: &object_store::ObjectMeta) -> Option<ObjectMeta> {
 
 fn failed(ost: &Ost, error: object_store::Error) -> Error {
     Error::from_backend(format!("cannot list objects in {}", ost.location()), error)
+        .needing_no_object()
 }

@@ -293,7 +293,7 @@ impl Ost {
         result
             .await
             .map(drop)
-            .map_err(|error| self.failed("write", path, error))
+            .map_err(|error| self.failed_write("write", path, error))
     }
 
     /// Stores an object unless one has the key. Of parallel calls, in all processes, exactly one creates it.
@@ -311,7 +311,7 @@ impl Ost {
     /// [`ErrorKind::Invalid`]: the key does not fit behind the base path.
     pub async fn writer(&self, path: &ObjectPath) -> Result<ObjectWriter, Error> {
         self.store_path(path)
-            .map_err(|error| self.failed("write", path, error))?;
+            .map_err(|error| self.failed_write("write", path, error))?;
         Ok(ObjectWriter::new(
             self.clone(),
             path.clone(),
@@ -431,6 +431,17 @@ impl Ost {
         error: object_store::Error,
     ) -> Error {
         Error::from_backend(self.message(operation, path), error)
+    }
+
+    /// The error of an operation that needs no object: what is not found then is the bucket, and nothing to take as
+    /// absent.
+    pub(crate) fn failed_write(
+        &self,
+        operation: &str,
+        path: &ObjectPath,
+        error: object_store::Error,
+    ) -> Error {
+        self.failed(operation, path, error).needing_no_object()
     }
 
     pub(crate) fn message(&self, operation: &str, path: &ObjectPath) -> String {

@@ -176,7 +176,7 @@ impl ObjectWriter {
 
     fn fail(&mut self, error: object_store::Error) -> Error {
         self.failed = true;
-        self.ost.failed("write", &self.path, error)
+        self.ost.failed_write("write", &self.path, error)
     }
 
     fn check(&self) -> Result<(), Error> {
