@@ -217,3 +217,36 @@ impl fmt::Debug for ObjectWriter {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::UploadLimits;
+
+    fn capacity(limits: &UploadLimits) -> u64 {
+        (0..limits.parts_max)
+            .map(|index| limits.part_bytes(index) as u64)
+            .sum()
+    }
+
+    #[test]
+    fn os_09_parts_grow_so_that_their_number_never_limits() {
+        let limits = UploadLimits::default();
+        let largest_object = 5 << 40;
+        assert!(capacity(&limits) > largest_object);
+        let few = UploadLimits {
+            parts_max: 50,
+            ..limits
+        };
+        assert!(capacity(&few) > 1 << 30);
+        assert!((0..10_000).is_sorted_by_key(|index| limits.part_bytes(index)));
+    }
+
+    #[test]
+    fn os_10_memory_of_a_2_gib_stream_is_bounded() {
+        let limits = UploadLimits::default();
+        let parts = (2_usize << 30) / limits.part_bytes_min;
+        let largest = limits.part_bytes(parts);
+        let held = largest * (super::PARTS_UNDER_WAY_MAX + 2);
+        assert!(held < 200 << 20, "{held} bytes");
+    }
+}
