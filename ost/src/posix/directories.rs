@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::PosixError;
-use super::sync::Syncer;
+use super::sync::{Directory, Syncer};
 
 /// Makes directories, and remembers those whose name is on the disk.
 ///
@@ -82,8 +82,9 @@ fn make(path: &Path) -> Result<(), PosixError> {
 /// Syncs the directory above one that was made or found. A parent that may not be opened (`/home` of another user)
 /// was not written by us; the directory in it was there before.
 fn sync_parent(parent: &Path, syncer: &Syncer) -> Result<(), PosixError> {
-    match fs::File::open(parent) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        _ => syncer.sync_directory(parent),
+    match Directory::open(parent) {
+        Ok(parent) => syncer.sync_directory(&parent),
+        Err(error) if error.io_kind() == Some(io::ErrorKind::PermissionDenied) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::PosixError;
@@ -14,7 +14,7 @@ pub(super) trait SyncCalls: fmt::Debug + Send + Sync {
     fn sync_file(&self, path: &Path, file: &File) -> io::Result<()>;
 
     /// Makes the names in the directory durable.
-    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    fn sync_directory(&self, path: &Path, directory: &File) -> io::Result<()>;
 }
 
 /// The operating system's calls.
@@ -26,8 +26,28 @@ impl SyncCalls for SystemSync {
         file.sync_all()
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+    fn sync_directory(&self, _path: &Path, directory: &File) -> io::Result<()> {
+        directory.sync_all()
+    }
+}
+
+/// A directory whose names are about to change. It is opened before the change, so that what can fail then without
+/// harm, such as too many open files, does.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    file: File,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path) -> Result<Directory, PosixError> {
+        match File::open(path) {
+            Ok(file) => Ok(Directory {
+                path: path.to_owned(),
+                file,
+            }),
+            Err(source) => Err(PosixError::step("open directory", path, source)),
+        }
     }
 }
 
@@ -68,11 +88,12 @@ impl Syncer {
     }
 
     /// Syncs a directory that got or lost a name.
-    pub(super) fn sync_directory(&self, path: &Path) -> Result<(), PosixError> {
-        self.calls.sync_directory(path).map_err(|source| {
+    pub(super) fn sync_directory(&self, directory: &Directory) -> Result<(), PosixError> {
+        let Directory { path, file } = directory;
+        self.calls.sync_directory(path, file).map_err(|source| {
             self.close(path, &source);
             PosixError::Unsynced {
-                path: path.to_owned(),
+                path: path.clone(),
                 source,
             }
         })

@@ -55,7 +55,7 @@ impl SyncCalls for Disk {
         self.answer(Step::File)
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+    fn sync_directory(&self, path: &Path, _directory: &File) -> io::Result<()> {
         if self.note(path) {
             self.answer(Step::DirectoryOfNamed)
         } else {

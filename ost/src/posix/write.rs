@@ -10,6 +10,7 @@ use object_store::PutPayload;
 use super::PosixError;
 use super::staging::{self, StagedFile};
 use super::store::Shared;
+use super::sync::Directory;
 
 /// How often a write starts over because someone removed its directory.
 const ATTEMPTS_MAX: usize = 8;
@@ -105,18 +106,19 @@ impl Shared {
     fn replace(&self, mut staged: StagedFile, target: &Path) -> Result<Written, PosixError> {
         let parent = parent_of(target);
         for _ in 0..ATTEMPTS_MAX {
-            match staged.rename_to(target) {
-                Ok(()) => {
-                    self.syncer.sync_directory(parent)?;
-                    return Ok(Written::Placed);
+            if let Some(directory) = self.open_or_make(parent)? {
+                match staged.rename_to(target) {
+                    Ok(()) => {
+                        self.syncer.sync_directory(&directory)?;
+                        return Ok(Written::Placed);
+                    }
+                    Err((again, error)) if error.kind() == io::ErrorKind::NotFound => {
+                        staged = again
+                    }
+                    Err((_, error)) => return Err(not_placed(target, error)),
                 }
-                Err((again, error)) if error.kind() == io::ErrorKind::NotFound => {
-                    staged = again;
-                    self.directories.forget(parent);
-                    self.directories.ensure(parent, &self.syncer)?;
-                }
-                Err((_, error)) => return Err(not_placed(target, error)),
             }
+            self.directories.forget(parent);
         }
         Err(removed(parent))
     }
@@ -124,25 +126,32 @@ impl Shared {
     fn create(&self, staged: &StagedFile, target: &Path) -> Result<Written, PosixError> {
         let parent = parent_of(target);
         for _ in 0..ATTEMPTS_MAX {
-            match staged.link_to(target) {
-                Ok(true) => {
-                    self.syncer.sync_directory(parent)?;
-                    return Ok(Written::Placed);
-                }
-                Ok(false) => {
-                    if self.is_taken(target)? {
-                        return self.exists(target);
+            if let Some(directory) = self.open_or_make(parent)? {
+                match staged.link_to(target) {
+                    Ok(true) => {
+                        self.syncer.sync_directory(&directory)?;
+                        return Ok(Written::Placed);
                     }
+                    Ok(false) if self.is_taken(target)? => return self.exists(target),
                     // It was deleted since; the next round decides.
+                    Ok(false) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(not_placed(target, error)),
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.directories.forget(parent);
-                    self.directories.ensure(parent, &self.syncer)?;
-                }
-                Err(error) => return Err(not_placed(target, error)),
             }
+            self.directories.forget(parent);
         }
         Err(removed(parent))
+    }
+
+    /// Opens the directory of a target, making it if someone removed it; `None` if that happened once more.
+    fn open_or_make(&self, parent: &Path) -> Result<Option<Directory>, PosixError> {
+        self.directories.ensure(parent, &self.syncer)?;
+        match Directory::open(parent) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether an object has the key; a directory in its place is an error.
@@ -160,15 +169,21 @@ impl Shared {
 
     /// Somebody else's object: what we tell about it must not vanish in a power cut either.
     fn exists(&self, target: &Path) -> Result<Written, PosixError> {
-        self.syncer.sync_directory(parent_of(target))?;
+        self.syncer
+            .sync_directory(&Directory::open(parent_of(target))?)?;
         Ok(Written::Exists)
     }
 
     /// Removes an object; it is no error when there is none. Directories stay, so that no put beside it fails.
     pub(super) fn remove(&self, target: &Path) -> Result<(), PosixError> {
         self.check()?;
+        let directory = match Directory::open(parent_of(target)) {
+            Ok(directory) => directory,
+            Err(PosixError::Step { source, .. }) if is_absence(&source) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         match fs::remove_file(target) {
-            Ok(()) => self.syncer.sync_directory(parent_of(target)),
+            Ok(()) => self.syncer.sync_directory(&directory),
             Err(error) if is_absence(&error) => Ok(()),
             Err(source) => match fs::symlink_metadata(target) {
                 Ok(metadata) if metadata.is_dir() => Ok(()),
