@@ -197,3 +197,32 @@ async fn answers_get_the_kind_that_tells_what_to_do() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn os_17_range_of_an_empty_object_is_empty() {
+    let path = ObjectPath::parse("x").unwrap();
+    let (s3, ost) = scripted(&[Answer::Status(416, "InvalidRange"), OK]);
+    assert_eq!(ost.get_range(&path, 0..10).await.unwrap(), "");
+    let requests = s3.requests.lock().unwrap().clone();
+    assert_eq!(requests, ["GET /bucket/base/x", "HEAD /bucket/base/x"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn os_01_key_on_the_wire_is_encoded_once() {
+    let (s3, ost) = scripted(&[OK]);
+    for key in ["a%20b", "a b", "c#d+e?", "ä/漢"] {
+        ost.put(&ObjectPath::parse(key).unwrap(), "".into())
+            .await
+            .unwrap();
+        let request = s3.requests.lock().unwrap().pop().unwrap();
+        let wire = request
+            .strip_prefix("PUT /bucket/base/")
+            .unwrap()
+            .replace('+', "%2B");
+        let query = format!("={wire}");
+        let (_, decoded) = url::form_urlencoded::parse(query.as_bytes())
+            .next()
+            .unwrap();
+        assert_eq!(decoded, key, "{wire}");
+    }
+}
