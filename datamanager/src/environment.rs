@@ -1,9 +1,13 @@
 //! The one seam through which the library reaches the outside: time, randomness, tasks and local files.
 //!
 //! Nothing in this crate calls a clock, a random generator, a spawner or the file system directly; it asks the
-//! [`Environment`] that the store was opened with. A program uses `TokioEnvironment`; a simulation passes one that
+//! [`Environment`] that the store was opened with. A program uses [`TokioEnvironment`]; a simulation passes one that
 //! runs everything on a single thread from a seed. Objects are reached through [`ost::Ost`], which is a seam of
 //! its own.
+
+mod posix_files;
+mod thread_task;
+mod tokio;
 
 use std::fmt;
 use std::io;
@@ -13,6 +17,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use self::posix_files::PosixFiles;
+pub use self::tokio::TokioEnvironment;
 use crate::Timestamp;
 
 /// Clocks, randomness, tasks and files, as one process sees them.
