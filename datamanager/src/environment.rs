@@ -5,7 +5,10 @@
 //! runs everything on a single thread from a seed. Objects are reached through [`ost::Ost`], which is a seam of
 //! its own.
 
+mod file_counters;
+mod memory_files;
 mod posix_files;
+mod seeded_random;
 mod thread_task;
 mod tokio;
 
@@ -17,7 +20,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use self::file_counters::FileCounters;
+pub use self::memory_files::MemoryFiles;
 pub use self::posix_files::PosixFiles;
+pub use self::seeded_random::SeededRandom;
 pub use self::tokio::TokioEnvironment;
 use crate::Timestamp;
 
