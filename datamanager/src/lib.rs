@@ -1,4 +1,6 @@
 //! A transactional document database on object storage.
 pub mod environment;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod timestamp;
 pub use timestamp::Timestamp;

@@ -7,6 +7,7 @@ mod directory;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::content::Content;
@@ -23,6 +24,13 @@ use super::{File, FileCounters, FileSystem, OpenMode, SeededRandom};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFiles {
     shared: Arc<Shared>,
+    process: Arc<Process>,
+}
+
+/// Who holds locks and handles. Clones of one [`MemoryFiles`] are one process.
+#[derive(Debug, Default)]
+struct Process {
+    killed: AtomicBool,
 }
 
 /// Locks are taken in the order of the fields, and last the one of a file's content.
@@ -36,9 +44,15 @@ struct Shared {
 struct Tree {
     /// Directories below the roots "/" and "". They are durable from the start, as `create_dir_all` syncs.
     directories: BTreeMap<PathBuf, Directory>,
-    /// Who holds the lock of a path. The number makes a guard of before a crash powerless.
-    locks: BTreeMap<PathBuf, u64>,
+    locks: BTreeMap<PathBuf, Lock>,
     locks_taken: u64,
+}
+
+#[derive(Debug)]
+struct Lock {
+    /// Tells the guard of this lock from one of before a crash, which has no power any more.
+    number: u64,
+    process: Arc<Process>,
 }
 
 impl MemoryFiles {
@@ -66,6 +80,23 @@ impl MemoryFiles {
                 .inodes()
                 .for_each(|inode| content_of(inode).crash(random));
         }
+    }
+
+    /// The same files as another process sees them.
+    pub fn new_process(&self) -> MemoryFiles {
+        MemoryFiles {
+            shared: self.shared.clone(),
+            process: Arc::default(),
+        }
+    }
+
+    /// Ends this process as a kill signal would: its locks are free, what it wrote stays, and calls through its
+    /// handles fail from now on.
+    pub fn kill_process(&self) {
+        let mut tree = self.tree();
+        self.process.killed.store(true, Ordering::SeqCst);
+        tree.locks
+            .retain(|_, lock| !Arc::ptr_eq(&lock.process, &self.process));
     }
 
     /// Calls so far.
@@ -102,6 +133,13 @@ impl MemoryFiles {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The tree, unless the process is dead.
+    fn live_tree(&self) -> io::Result<MutexGuard<'_, Tree>> {
+        let tree = self.tree();
+        self.process.check_alive()?;
+        Ok(tree)
+    }
+
     fn control(&self) -> MutexGuard<'_, Control> {
         self.shared
             .control
@@ -114,7 +152,7 @@ impl MemoryFiles {
 impl FileSystem for MemoryFiles {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let path = normal(path)?;
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         let missing: Vec<&Path> = path
             .ancestors()
             .take_while(|ancestor| !tree.is_directory(ancestor))
@@ -131,12 +169,12 @@ impl FileSystem for MemoryFiles {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        Ok(self.tree().directory(&normal(directory)?)?.names())
+        Ok(self.live_tree()?.directory(&normal(directory)?)?.names())
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let path = normal(path)?;
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         let mut control = self.control();
         control.counters.opens += 1;
         let inode = match (tree.lookup(&path)?, mode) {
@@ -165,7 +203,7 @@ impl FileSystem for MemoryFiles {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (normal(from)?, normal(to)?);
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         self.control().check_writable()?;
         let inode = tree.lookup(&from)?.ok_or(io::ErrorKind::NotFound)?;
         tree.lookup(&to)?;
@@ -183,7 +221,7 @@ impl FileSystem for MemoryFiles {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let path = normal(path)?;
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         self.control().check_writable()?;
         tree.lookup(&path)?.ok_or(io::ErrorKind::NotFound)?;
         let (parent, name) = split(&path)?;
@@ -193,7 +231,7 @@ impl FileSystem for MemoryFiles {
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         let directory = normal(directory)?;
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         self.control().counters.sync_dir += 1;
         if let Some(directory) = tree.directories.get_mut(&directory) {
             directory.sync();
@@ -205,7 +243,7 @@ impl FileSystem for MemoryFiles {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let path = normal(path)?;
-        let mut tree = self.tree();
+        let mut tree = self.live_tree()?;
         if tree.lookup(&path)?.is_none() {
             self.control().check_writable()?;
             tree.create(&path)?;
@@ -215,7 +253,13 @@ impl FileSystem for MemoryFiles {
         }
         tree.locks_taken += 1;
         let number = tree.locks_taken;
-        tree.locks.insert(path.clone(), number);
+        tree.locks.insert(
+            path.clone(),
+            Lock {
+                number,
+                process: self.process.clone(),
+            },
+        );
         Ok(Some(Box::new(LockGuard {
             files: self.clone(),
             path,
@@ -225,11 +269,20 @@ impl FileSystem for MemoryFiles {
 
     fn network_file_system(&self, path: &Path) -> io::Result<Option<&'static str>> {
         let path = normal(path)?;
-        let tree = self.tree();
+        let tree = self.live_tree()?;
         if !tree.is_directory(&path) {
             tree.lookup(&path)?.ok_or(io::ErrorKind::NotFound)?;
         }
         Ok(None)
+    }
+}
+
+impl Process {
+    fn check_alive(&self) -> io::Result<()> {
+        if self.killed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("process was killed"));
+        }
+        Ok(())
     }
 }
 
@@ -281,6 +334,7 @@ struct MemoryFile {
 
 impl MemoryFile {
     fn control(&self) -> io::Result<MutexGuard<'_, Control>> {
+        self.files.process.check_alive()?;
         let control = self.files.control();
         if control.power_cuts == self.power_cuts {
             Ok(control)
@@ -355,7 +409,11 @@ struct LockGuard {
 impl Drop for LockGuard {
     fn drop(&mut self) {
         let mut tree = self.files.tree();
-        if tree.locks.get(&self.path) == Some(&self.number) {
+        if tree
+            .locks
+            .get(&self.path)
+            .is_some_and(|lock| lock.number == self.number)
+        {
             tree.locks.remove(&self.path);
         }
     }

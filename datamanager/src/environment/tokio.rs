@@ -48,6 +48,11 @@ impl TokioEnvironment {
             files: Arc::new(PosixFiles::new()),
         })
     }
+
+    /// The same environment with other files.
+    pub fn with_files(self, files: Arc<dyn FileSystem>) -> TokioEnvironment {
+        TokioEnvironment { files, ..self }
+    }
 }
 
 impl fmt::Debug for TokioEnvironment {

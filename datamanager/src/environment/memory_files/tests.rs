@@ -239,6 +239,21 @@ fn handles_and_locks_of_before_a_power_cut_are_dead() {
 }
 
 #[test]
+fn killed_process_loses_its_locks_and_handles_and_no_bytes() {
+    let files = files();
+    let other = files.new_process();
+    let file = synced_file(&other, b"a");
+    file.write_all_at(1, b"b").unwrap();
+    let lock = other.try_lock(path("/store/lock")).unwrap();
+    assert!(lock.is_some() && files.try_lock(path("/store/lock")).unwrap().is_none());
+    other.kill_process();
+    assert!(file.write_all_at(0, b"c").is_err() && file.sync_data().is_err());
+    assert!(other.list(path("/store")).is_err());
+    assert_eq!(bytes_of(&files, "/store/a"), some(b"ab"));
+    assert!(files.try_lock(path("/store/lock")).unwrap().is_some());
+}
+
+#[test]
 fn failing_write_leaves_half_of_its_bytes() {
     let files = files();
     let file = synced_file(&files, b"");

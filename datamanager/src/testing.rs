@@ -1,0 +1,27 @@
+//! Environments for tests: processes that a seed runs on one thread, and files that count their calls.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use datamanager::environment::Environment;
+//! use datamanager::testing::Simulation;
+//!
+//! let simulation = Simulation::new(7);
+//! let machine = simulation.environment("a");
+//! let slept = simulation.run_until(async {
+//!     let before = machine.steady_time();
+//!     machine.sleep(Duration::from_secs(3600)).await;
+//!     machine.steady_time() - before
+//! });
+//! assert_eq!(slept?, Duration::from_secs(3600));
+//! # Ok::<(), datamanager::testing::SimulationError>(())
+//! ```
+
+mod counting_files;
+mod executor;
+mod simulated_environment;
+mod simulation;
+
+pub use self::counting_files::CountingFiles;
+pub use self::simulated_environment::SimulatedEnvironment;
+pub use self::simulation::{Simulation, SimulationError};
