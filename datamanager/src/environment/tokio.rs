@@ -21,6 +21,8 @@ use crate::Timestamp;
 
 /// Clocks and files of the operating system, tasks and timers of a tokio runtime.
 ///
+/// On a current-thread runtime tasks run, and timers fire, only while somebody is in its `block_on`.
+///
 /// # Shutdown of the runtime
 /// Nothing panics and no thread stays behind. A task of [`Environment::spawn`] is dropped by the runtime; one of
 /// [`Environment::spawn_thread`] is dropped the next time that it has to wait. What is spawned afterwards is dropped

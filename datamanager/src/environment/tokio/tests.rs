@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -5,6 +6,7 @@ use std::sync::mpsc;
 use tokio::runtime::Builder;
 
 use super::*;
+use crate::environment::MemoryFiles;
 
 /// Far more than anything here takes; reached only by a thread that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +48,12 @@ fn clocks_go_forward_and_random_bytes_differ() {
     environment.fill_random(&mut one);
     environment.fill_random(&mut other);
     assert_ne!(one, other);
+}
+
+#[test]
+fn files_can_be_replaced() {
+    let environment = environment_of(&runtime()).with_files(Arc::new(MemoryFiles::new()));
+    assert!(environment.files().list(Path::new("/")).unwrap().is_empty());
 }
 
 #[test]
