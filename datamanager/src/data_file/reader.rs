@@ -1,0 +1,250 @@
+//! Opens data files and finds single entries in them.
+
+use std::ops::{Range, RangeBounds};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ost::{ObjectPath, ObjectReader, Ost};
+
+use super::block::DataBlock;
+use super::cache::BlockCache;
+use super::contents::{Contents, parse_footer, slice_at};
+use super::cursor::{DataFileCursor, Direction};
+use super::entry::DataFileEntry;
+use super::error::{Damage, DataFileError};
+use super::filter::filter_hash;
+use super::frame::decode_frame;
+use super::index::BlockHandle;
+use super::stats::DataFileStats;
+use super::writer::DataFileSummary;
+
+/// The first read of a file asks for this much of its end, which holds all but the data blocks of a small one.
+pub(super) const TAIL_BYTES: u64 = 64 * 1024;
+
+/// What an opener knows of a file and insists on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFileIdentity {
+    /// Length of the object.
+    pub bytes: u64,
+    /// The footer's CRC32C.
+    pub checksum: u32,
+}
+
+impl From<&DataFileSummary> for DataFileIdentity {
+    fn from(summary: &DataFileSummary) -> DataFileIdentity {
+        DataFileIdentity {
+            bytes: summary.bytes,
+            checksum: summary.checksum,
+        }
+    }
+}
+
+/// An open data file. Clones are handles to the same one.
+///
+/// It keeps index and filter in memory, about 1.5 bytes for each entry and 20 for each block; data blocks are
+/// read when they are needed and kept in the [`BlockCache`].
+///
+/// Source: `docs/formats.md`, section "Data file".
+#[derive(Clone)]
+pub struct DataFile {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: ObjectPath,
+    object: ObjectReader,
+    contents: Contents,
+    cache: Arc<BlockCache>,
+    number: u64,
+}
+
+impl DataFile {
+    /// Opens the file at `path` with one read, or two if it is large.
+    ///
+    /// With `expected`, another file than that is refused.
+    ///
+    /// # Errors
+    /// - [`DataFileError::Object`]: the object storage failed, or has no such object.
+    /// - [`DataFileError::Corrupt`]: index, filter, stats or footer are damaged, or not the expected ones.
+    /// - [`DataFileError::Invalid`]: the file is of a version of the format that this program does not know.
+    pub async fn open(
+        ost: &Ost,
+        path: ObjectPath,
+        expected: Option<DataFileIdentity>,
+        cache: Arc<BlockCache>,
+    ) -> Result<DataFile, DataFileError> {
+        let object = ost
+            .reader(&path)
+            .await
+            .map_err(|source| cannot_read(&path, source))?;
+        let bytes = object.size();
+        let tail_offset = bytes.saturating_sub(TAIL_BYTES);
+        let tail = read(&object, &path, tail_offset..bytes).await?;
+        let footer = parse_footer(&tail, bytes, &path)?;
+        let found = DataFileIdentity {
+            bytes,
+            checksum: footer.checksum(),
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            let what = format!(
+                "file has {} bytes and checksum {:08x} instead of {} and {:08x}",
+                found.bytes, found.checksum, expected.bytes, expected.checksum
+            );
+            return Err(Damage::new(footer.stats.end(), what).in_file(&path));
+        }
+        let range = footer.data.end()..bytes;
+        let rest = match slice_at(&tail, tail_offset, range.clone()) {
+            // A copy, so that not the data blocks before it stay in memory as well.
+            Some(rest) => Bytes::copy_from_slice(&rest),
+            None => read(&object, &path, range.clone()).await?,
+        };
+        let contents =
+            Contents::parse(footer, &rest, range.start).map_err(|damage| damage.in_file(&path))?;
+        let number = cache.number_file();
+        Ok(DataFile {
+            inner: Arc::new(Inner {
+                path,
+                object,
+                contents,
+                cache,
+                number,
+            }),
+        })
+    }
+
+    /// The object.
+    pub fn path(&self) -> &ObjectPath {
+        &self.inner.path
+    }
+
+    /// Length and checksum, to be compared with what a manifest says.
+    pub fn identity(&self) -> DataFileIdentity {
+        let footer = &self.inner.contents.footer;
+        DataFileIdentity {
+            bytes: footer.file_bytes(),
+            checksum: footer.checksum(),
+        }
+    }
+
+    /// What is in the file.
+    pub fn stats(&self) -> &DataFileStats {
+        &self.inner.contents.stats
+    }
+
+    /// Bytes of memory that the open file takes, without what is in the block cache.
+    pub fn memory_bytes(&self) -> usize {
+        self.inner.contents.memory_bytes()
+    }
+
+    /// Whether `key` may be in the file. Reads nothing; no false `false`.
+    pub fn may_contain(&self, key: &[u8]) -> bool {
+        let Contents { filter, stats, .. } = &self.inner.contents;
+        key >= stats.first_key
+            && key <= stats.last_key
+            && filter
+                .as_ref()
+                .is_none_or(|filter| filter.may_contain(filter_hash(key)))
+    }
+
+    /// The entry of `key`, a tombstone or an expired one like any other.
+    ///
+    /// Reads nothing if the filter excludes the key, otherwise one block unless that is cached.
+    ///
+    /// # Errors
+    /// - [`DataFileError::Object`]: the object storage failed.
+    /// - [`DataFileError::Corrupt`]: the block is damaged.
+    pub async fn get(&self, key: &[u8]) -> Result<Option<DataFileEntry>, DataFileError> {
+        if !self.may_contain(key) {
+            return Ok(None);
+        }
+        let found = self
+            .inner
+            .contents
+            .index
+            .find(key)
+            .map_err(|damage| self.corrupt(damage))?;
+        let Some((_, handle)) = found else {
+            return Ok(None);
+        };
+        let block = match self.cached_block(handle) {
+            Some(block) => block,
+            None => {
+                let frame = self.read(handle.range()).await?;
+                self.decode_block(&frame, handle, true)?
+            }
+        };
+        block
+            .get(key)
+            .map_err(|what| self.corrupt(Damage::new(handle.offset, what)))
+    }
+
+    /// Walks over the entries with keys in `range`, upwards or downwards. Reads nothing yet.
+    pub fn cursor(&self, range: impl RangeBounds<Bytes>, direction: Direction) -> DataFileCursor {
+        DataFileCursor::new(self.clone(), range, direction)
+    }
+
+    pub(super) fn contents(&self) -> &Contents {
+        &self.inner.contents
+    }
+
+    pub(super) fn corrupt(&self, damage: Damage) -> DataFileError {
+        damage.in_file(&self.inner.path)
+    }
+
+    pub(super) fn cached_block(&self, handle: BlockHandle) -> Option<DataBlock> {
+        self.inner.cache.get(self.inner.number, handle.offset)
+    }
+
+    /// Checks and decodes a block, and keeps it in the cache if asked to.
+    pub(super) fn decode_block(
+        &self,
+        frame: &Bytes,
+        handle: BlockHandle,
+        fill_cache: bool,
+    ) -> Result<DataBlock, DataFileError> {
+        let at = |what| self.corrupt(Damage::new(handle.offset, what));
+        let bytes = decode_frame(frame, handle.offset).map_err(|damage| self.corrupt(damage))?;
+        // An uncompressed block is a slice of what was read, which the cache would keep without counting it.
+        let is_slice = frame.as_ptr() == bytes.as_ptr();
+        let mut block = DataBlock::parse(bytes).map_err(at)?;
+        if fill_cache {
+            if is_slice {
+                block = block.detached().map_err(at)?;
+            }
+            self.inner
+                .cache
+                .insert(self.inner.number, handle.offset, block.clone());
+        }
+        Ok(block)
+    }
+
+    pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, DataFileError> {
+        read(&self.inner.object, &self.inner.path, range).await
+    }
+}
+
+async fn read(
+    object: &ObjectReader,
+    path: &ObjectPath,
+    range: Range<u64>,
+) -> Result<Bytes, DataFileError> {
+    let bytes = object
+        .read(range.clone())
+        .await
+        .map_err(|source| cannot_read(path, source))?;
+    if bytes.len() as u64 != range.end - range.start {
+        let what = format!(
+            "file ends within the {} bytes from here",
+            range.end - range.start
+        );
+        return Err(Damage::new(range.start, what).in_file(path));
+    }
+    Ok(bytes)
+}
+
+fn cannot_read(path: &ObjectPath, source: ost::Error) -> DataFileError {
+    DataFileError::Object {
+        what: format!("cannot read data file \"{path}\""),
+        source,
+    }
+}

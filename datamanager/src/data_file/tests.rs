@@ -1,0 +1,52 @@
+//! Whole files: written, read back, damaged.
+
+mod damage;
+mod fixtures;
+mod round_trip;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ost::{ObjectPath, Ost};
+
+use super::encoder::DataFileEncoder;
+use super::*;
+use crate::Timestamp;
+
+fn path() -> ObjectPath {
+    ObjectPath::parse("data/1-2-3.data").unwrap()
+}
+
+fn entry(key: impl Into<Bytes>, seq: u64, value: impl Into<Bytes>) -> DataFileEntry {
+    DataFileEntry {
+        key: key.into(),
+        seq,
+        expires_at: None,
+        value: Some(value.into()),
+    }
+}
+
+/// The bytes of a file with these entries.
+fn encode(entries: &[DataFileEntry], options: DataFileOptions) -> Vec<u8> {
+    let mut encoder = DataFileEncoder::new(options).unwrap();
+    for entry in entries {
+        encoder.add(entry).unwrap();
+    }
+    encoder.finish().unwrap().output
+}
+
+/// Puts `bytes` into a store and opens them.
+async fn open_bytes(bytes: impl Into<Bytes>) -> Result<DataFile, DataFileError> {
+    let ost = Ost::memory();
+    ost.put(&path(), bytes.into()).await.unwrap();
+    DataFile::open(&ost, path(), None, Arc::new(BlockCache::new(1 << 20))).await
+}
+
+/// All that is left of a walk.
+async fn rest_of(cursor: &mut DataFileCursor) -> Result<Vec<DataFileEntry>, DataFileError> {
+    let mut entries = Vec::new();
+    while let Some(entry) = cursor.next().await? {
+        entries.push(entry);
+    }
+    Ok(entries)
+}
