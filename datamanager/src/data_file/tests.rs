@@ -4,7 +4,7 @@ mod damage;
 mod fixtures;
 mod round_trip;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use ost::{ObjectPath, Ost};
@@ -35,11 +35,12 @@ fn encode(entries: &[DataFileEntry], options: DataFileOptions) -> Vec<u8> {
     encoder.finish().unwrap().output
 }
 
-/// Puts `bytes` into a store and opens them.
+/// Puts `bytes` into a store and opens them, with a cache that all tests share.
 async fn open_bytes(bytes: impl Into<Bytes>) -> Result<DataFile, DataFileError> {
+    static CACHE: LazyLock<Arc<BlockCache>> = LazyLock::new(|| Arc::new(BlockCache::new(1 << 20)));
     let ost = Ost::memory();
     ost.put(&path(), bytes.into()).await.unwrap();
-    DataFile::open(&ost, path(), None, Arc::new(BlockCache::new(1 << 20))).await
+    DataFile::open(&ost, path(), None, CACHE.clone()).await
 }
 
 /// All that is left of a walk.

@@ -253,7 +253,7 @@ async fn no_byte_behind_right_checksums_makes_a_decoder_panic() {
         reseal(&mut resealed, &frames);
         assert!(resealed == bytes);
         for position in 0..bytes.len() {
-            for mask in [0x01, 0x7f, 0x80, 0xff] {
+            for mask in [0x01, 0x80] {
                 let mut damaged = bytes.clone();
                 damaged[position] ^= mask;
                 reseal(&mut damaged, &frames);
