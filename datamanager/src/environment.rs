@@ -25,7 +25,7 @@ pub use self::memory_files::MemoryFiles;
 pub use self::posix_files::PosixFiles;
 pub use self::seeded_random::SeededRandom;
 pub use self::tokio::TokioEnvironment;
-use crate::Timestamp;
+use crate::{Error, Timestamp};
 
 /// Clocks, randomness, tasks and files, as one process sees them.
 pub trait Environment: fmt::Debug + Send + Sync + 'static {
@@ -117,4 +117,23 @@ pub trait File: fmt::Debug + Send + Sync + 'static {
 
     /// Cuts or extends the file.
     fn set_size(&self, bytes: u64) -> io::Result<()>;
+}
+
+/// Runs `work`, which may block, through the environment and returns what it gave.
+///
+/// # Errors
+/// `Unavailable` when the environment is shutting down and has not run it.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    environment: &dyn Environment,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (sender, receiver) = ::tokio::sync::oneshot::channel();
+    let work = move || {
+        // The receiver is gone only when the caller has been dropped, and nobody waits for the result then.
+        let _ = sender.send(work());
+    };
+    environment.run_blocking(Box::new(work)).await;
+    receiver
+        .await
+        .map_err(|error| Error::unavailable("the program is shutting down").with_source(error))
 }

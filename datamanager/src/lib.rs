@@ -1,7 +1,82 @@
-//! A transactional document database on object storage.
+//! A transactional document database on object storage, embeddable and shared by many processes.
+//!
+//! All writers append batches of transactions to one log; every process applies the log to memory and decides
+//! conflicts there. See `ARCHITECTURE.md` for the map, and `docs/formats.md` for every byte that is stored.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let url = format!("file://{}", directory.path().display());
+//! use datamanager::DataManager;
+//!
+//! let store = DataManager::open(&url).await?;
+//! let mut transaction = store.begin();
+//! if transaction.get_raw("user", "bob").await?.is_none() {
+//!     transaction.put_raw("user", "bob", "{\"admin\":true}")?;
+//! }
+//! transaction.commit().await?;
+//! store.close().await?;
+//! # Ok::<(), datamanager::Error>(())
+//! # }).unwrap();
+//! ```
+
 pub mod data_file;
 pub mod environment;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+mod commit_id;
+mod data_manager;
+mod error;
+mod open;
+mod position;
+mod record_info;
+mod scan;
+mod settings;
+mod snapshot;
+mod stats;
 mod timestamp;
+mod token;
+mod transaction;
+mod verify;
+
+mod commit_ticket;
+mod committer;
+mod conflict;
+mod file_set;
+mod jobs;
+mod memtable;
+mod merge;
+mod read_view;
+mod state;
+
+mod codec;
+mod control;
+mod entry_key;
+mod log;
+mod log_kind;
+mod manifest;
+mod record;
+mod sealed_json;
+mod store;
+mod store_id;
+mod wal_file;
+
+pub use commit_id::{CommitId, Outcome};
+pub use committer::Committed;
+pub use data_manager::DataManager;
+pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
+pub use error::{Conflict, Error, ErrorKind};
+pub use jobs::{CheckpointReport, CompactionReport, GarbageReport, Pin};
+pub use log_kind::LogKind;
+pub use open::Builder;
+pub use position::{Position, RecordId};
+pub use record_info::{RecordInfo, WriteInfo};
+pub use scan::{Entry, Scan, ScanOptions};
+pub use settings::Settings;
+pub use snapshot::Snapshot;
+pub use stats::{RunStats, Stats};
 pub use timestamp::Timestamp;
+pub use token::{GROUP_NAME_BYTES_MAX, Token};
+pub use transaction::{Transaction, TransactionScan};
+pub use verify::{Damage, Verification};

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 /// A wall-clock time in whole milliseconds since the Unix epoch.
 ///
 /// It is only ever shown, or compared with another of its kind; no order in the store rests on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 

@@ -1,0 +1,551 @@
+//! The one task of a process that appends to the log and applies records.
+//!
+//! # Invariants
+//! 1. Only this task applies records and publishes views; a view is published before anyone is told of its record.
+//! 2. `expected` of an append is the position that the batch was validated against (R2), and one append is in flight.
+//! 3. A caller is told `Ok` only after `Append::Appended`, or when its record was read back from the log.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, select_biased};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::commit_ticket::CommitTicket;
+use crate::conflict::{BatchWrites, ReadSet};
+use crate::control::{ControlRecord, ControlState};
+use crate::entry_key::{GROUP_TYPE, raw_key};
+use crate::environment::Environment;
+use crate::error::Conflict;
+use crate::log::{Append, Log};
+use crate::record::{Record, RecordBody, TransactionBody};
+use crate::state::{LoadedManifest, State};
+use crate::token::Token;
+use crate::{CommitId, Error, ErrorKind, Position, RecordId, Settings, Timestamp};
+
+/// How long an unclear append is sent again before its callers are told that its outcome is unknown.
+const UNCLEAR_APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a log that cannot be followed is left alone.
+const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
+const UNCLEAR_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// A transaction on its way into the log.
+pub(crate) struct CommitRequest {
+    /// The epoch and position that it read.
+    pub(crate) epoch: u32,
+    pub(crate) snapshot_seq: u64,
+    pub(crate) reads: ReadSet,
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) body: TransactionBody,
+    pub(crate) ticket: Arc<CommitTicket>,
+    /// Held until the request is answered.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
+}
+
+/// Where a transaction was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// The record that holds it: the state after it includes the transaction.
+    pub position: Position,
+    /// Which transaction of the record it is, counted from 0.
+    pub index: u32,
+}
+
+/// What the committer is asked for besides commits.
+pub(crate) enum Command {
+    /// Apply all that stands in the log now, then answer.
+    CatchUp(oneshot::Sender<Result<(), Error>>),
+    /// Append a control record, whatever else waits (R23).
+    Control(
+        ControlRecord,
+        oneshot::Sender<Result<ControlApplied, Error>>,
+    ),
+    /// Read from a newer manifest.
+    Install(LoadedManifest, oneshot::Sender<()>),
+    /// Finish what is queued and end.
+    Close,
+}
+
+/// The state right after a control record.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlApplied {
+    pub(crate) position: Position,
+    pub(crate) time: Timestamp,
+    pub(crate) control: Arc<ControlState>,
+}
+
+/// The committer's own state; it runs on a thread of its own, where a log may block on files.
+pub(crate) struct Committer {
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) state: State,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) requests: mpsc::Receiver<CommitRequest>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    /// Names this process in the records that it writes.
+    pub(crate) writer: u64,
+}
+
+/// Transactions that go into the next record, and those that clash with one of them.
+#[derive(Default)]
+struct Batch {
+    accepted: Vec<CommitRequest>,
+    /// Answered when the record stands: only then is the write that they clash with there to be read.
+    clashing: Vec<(CommitRequest, Conflict)>,
+}
+
+impl Committer {
+    /// Runs until the store is closed, its last handle is dropped, or the log can no longer be followed.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.serve().await {
+            log::error!(instance = self.state.instance(); "the store is given up: {}", error.chain());
+            self.state.fail(&error);
+            self.requests.close();
+            while let Some(request) = self.requests.recv().await {
+                let _ = request.reply.send(Err(self.state.failure()));
+            }
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Error> {
+        let log = self.log.clone();
+        let mut tail = log.tail(self.state.position()).fuse();
+        let mut retry = None;
+        loop {
+            let queue_open = self.state.has_room();
+            select_biased! {
+                command = self.commands.recv().fuse() => match command {
+                    Some(Command::CatchUp(reply)) => {
+                        let caught_up = self.catch_up().await;
+                        let _ = reply.send(caught_up);
+                    }
+                    Some(Command::Control(control, reply)) => {
+                        let applied = self.append_control(control).await?;
+                        let _ = reply.send(applied);
+                    }
+                    Some(Command::Install(loaded, reply)) => {
+                        self.state.install(loaded, self.environment.steady_time());
+                        let _ = reply.send(());
+                    }
+                    Some(Command::Close) | None => return self.drain().await,
+                },
+                () = wait_for_retry(&mut retry).fuse() => {
+                    retry = None;
+                    tail = log.tail(self.state.position()).fuse();
+                }
+                record = tail.next() => match record {
+                    Some(Ok(record)) => self.apply_foreign(record)?,
+                    Some(Err(error)) if error.kind() == ErrorKind::Unavailable => {
+                        log::warn!(
+                            instance = self.state.instance();
+                            "the log cannot be followed now and is tried again: {}", error.chain()
+                        );
+                        retry = Some(self.environment.sleep(TAIL_RETRY_DELAY));
+                    }
+                    Some(Err(error)) => return Err(error),
+                    None if retry.is_some() => {}
+                    None => return Err(Error::unavailable("the log has ended")),
+                },
+                request = receive_if(&mut self.requests, queue_open).fuse() => match request {
+                    Some(request) => self.commit_from(request).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Commits what is queued when the store is closed.
+    async fn drain(&mut self) -> Result<(), Error> {
+        self.requests.close();
+        while let Some(request) = self.requests.recv().await {
+            if self.state.has_room() {
+                self.commit_from(request).await?;
+            } else {
+                let _ = request.reply.send(Err(self.state.no_room()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits `first` and what else is queued, up to the bounds of a batch.
+    async fn commit_from(&mut self, first: CommitRequest) -> Result<(), Error> {
+        let mut bytes = first.body.encoded.len();
+        let mut requests = vec![first];
+        while requests.len() < self.settings.batch_transactions_max
+            && bytes < self.settings.batch_bytes_max
+        {
+            let Ok(request) = self.requests.try_recv() else {
+                break;
+            };
+            bytes += request.body.encoded.len();
+            requests.push(request);
+        }
+        self.commit(requests).await?;
+        self.log.tidy().await;
+        Ok(())
+    }
+
+    async fn commit(&mut self, requests: Vec<CommitRequest>) -> Result<(), Error> {
+        let result = self.commit_batch(requests).await;
+        self.state.set_in_flight(None);
+        result
+    }
+
+    async fn commit_batch(&mut self, mut requests: Vec<CommitRequest>) -> Result<(), Error> {
+        loop {
+            let (expected, position, time) = self.next_record();
+            // Before any caller can be told this id: as long as it stands here, its outcome is open.
+            self.state.set_in_flight(Some(position.record));
+            let batch = self.validate(requests, position, time).await;
+            if batch.accepted.is_empty() {
+                batch.refuse_clashing();
+                return Ok(());
+            }
+            let mut bodies = Vec::with_capacity(batch.accepted.len());
+            bodies.extend(batch.accepted.iter().map(|request| request.body.clone()));
+            let record = self.record(position, expected, time, RecordBody::Transactions(bodies));
+            match self.append(expected, record).await? {
+                Settled::Committed => {
+                    for (index, request) in (0u32..).zip(batch.accepted) {
+                        let _ = request.reply.send(Ok(Committed { position, index }));
+                    }
+                    for (request, conflict) in batch.clashing {
+                        let _ = request.reply.send(Err(Error::conflicting(conflict)));
+                    }
+                    return Ok(());
+                }
+                Settled::Lost => requests = batch.take_back(),
+                Settled::Refused(error) => {
+                    batch.answer_all(|| copy_error(&error));
+                    return Ok(());
+                }
+                Settled::Unknown(error) => {
+                    for (index, request) in (0u32..).zip(batch.accepted) {
+                        let id = CommitId {
+                            epoch: position.epoch,
+                            seq: position.seq,
+                            record: position.record,
+                            index,
+                        };
+                        let _ = request
+                            .reply
+                            .send(Err(Error::commit_unknown(id, &error.chain())));
+                    }
+                    for (request, conflict) in batch.clashing {
+                        let _ = request.reply.send(Err(Error::conflicting(conflict)));
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Appends a control record on top of whatever stands in the log.
+    async fn append_control(
+        &mut self,
+        control: ControlRecord,
+    ) -> Result<Result<ControlApplied, Error>, Error> {
+        loop {
+            let (expected, position, time) = self.next_record();
+            let record = self.record(
+                position,
+                expected,
+                time,
+                RecordBody::Control(control.clone()),
+            );
+            match self.append(expected, record).await? {
+                Settled::Committed => {
+                    let (time, control) = (self.state.time(), self.state.view().control.clone());
+                    return Ok(Ok(ControlApplied {
+                        position,
+                        time,
+                        control,
+                    }));
+                }
+                Settled::Lost => {}
+                Settled::Refused(error) | Settled::Unknown(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    /// What the next append is on top of, where its record will stand, and its time (R2, R5).
+    fn next_record(&self) -> (Position, Position, Timestamp) {
+        let expected = self.state.position();
+        let position = Position {
+            epoch: self.state.epoch(),
+            seq: expected.seq + 1,
+            record: RecordId::random(self.environment.as_ref()),
+        };
+        (
+            expected,
+            position,
+            self.environment.wall_time().max(self.state.time()),
+        )
+    }
+
+    fn record(
+        &self,
+        position: Position,
+        expected: Position,
+        time: Timestamp,
+        body: RecordBody,
+    ) -> Record {
+        Record {
+            position,
+            predecessor: expected.record,
+            store: self.state.store(),
+            writer: self.writer,
+            time,
+            body,
+            bytes: 0,
+        }
+    }
+
+    /// Sorts out which of `requests` can be committed together at `position`; those that clash with what is applied
+    /// are answered here.
+    async fn validate(
+        &self,
+        requests: Vec<CommitRequest>,
+        position: Position,
+        time: Timestamp,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        let checks_needed = requests
+            .iter()
+            .any(|request| !request.reads.is_empty() || !request.tokens.is_empty());
+        let mut written = BatchWrites::default();
+        for request in requests {
+            if let Err(error) = self.check_applied(&request, time).await {
+                let _ = request.reply.send(Err(error));
+                continue;
+            }
+            if let Err(conflict) = check_batch(&request, &written) {
+                batch.clashing.push((request, conflict));
+                continue;
+            }
+            let index = u32::try_from(batch.accepted.len()).unwrap_or(u32::MAX);
+            let id = CommitId {
+                epoch: position.epoch,
+                seq: position.seq,
+                record: position.record,
+                index,
+            };
+            if !request.ticket.put_in_flight(id) {
+                continue;
+            }
+            if checks_needed {
+                request
+                    .body
+                    .writes
+                    .iter()
+                    .for_each(|write| written.add(write.key.clone()));
+            }
+            batch.accepted.push(request);
+        }
+        batch
+    }
+
+    /// Whether anything that the request rests on has changed in the applied state.
+    async fn check_applied(&self, request: &CommitRequest, time: Timestamp) -> Result<(), Error> {
+        if request.epoch != self.state.epoch() {
+            return Err(Error::conflicting(Conflict::Epoch));
+        }
+        request
+            .reads
+            .check_expiry(time)
+            .map_err(Error::conflicting)?;
+        self.state
+            .window()
+            .check(&request.reads, request.snapshot_seq)
+            .map_err(Error::conflicting)?;
+        for token in &request.tokens {
+            if token.epoch != self.state.epoch() {
+                return Err(Error::conflicting(Conflict::Epoch));
+            }
+            for name in &token.groups {
+                let key = raw_key(GROUP_TYPE, name.as_bytes());
+                let mut last = self.state.window().last_written(&key);
+                if last.is_none() && !self.state.window().reaches(token.seq) {
+                    last = self
+                        .state
+                        .view()
+                        .files
+                        .get(&key)
+                        .await?
+                        .map(|entry| entry.version.seq);
+                }
+                if last.is_some_and(|seq| seq > token.seq) {
+                    return Err(Error::conflicting(Conflict::Group { name: name.clone() }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a record on top of `expected` and sees to it that what became of it is applied.
+    async fn append(&mut self, expected: Position, mut record: Record) -> Result<Settled, Error> {
+        let position = record.position;
+        let encoded = match record.encode() {
+            Ok(encoded) => encoded,
+            Err(error) => return Ok(Settled::Refused(error)),
+        };
+        record.bytes = encoded.len() as u64;
+        let settled = self.append_until_settled(expected, position, encoded).await;
+        if let Ok(Settled::Committed) = &settled
+            && self.state.position() == expected
+        {
+            self.state.apply(&record)?;
+        }
+        settled
+    }
+
+    async fn append_until_settled(
+        &mut self,
+        expected: Position,
+        position: Position,
+        encoded: bytes::Bytes,
+    ) -> Result<Settled, Error> {
+        let started = self.environment.steady_time();
+        let mut unclear = None;
+        loop {
+            match (
+                self.log.append(expected, position, encoded.clone()).await,
+                unclear.take(),
+            ) {
+                (Append::Appended, _) => return Ok(Settled::Committed),
+                (Append::Lost, _) => {
+                    // The record that stands there may be this one, sent before with its answer lost.
+                    let own = match self.catch_up_past(position).await {
+                        Ok(own) => own,
+                        Err(error) if error.kind() == ErrorKind::Unavailable => {
+                            return Ok(Settled::Unknown(error));
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    return Ok(if own {
+                        Settled::Committed
+                    } else {
+                        Settled::Lost
+                    });
+                }
+                (Append::Refused(error), None) => return Ok(Settled::Refused(error)),
+                // What was sent before may still land, whatever became of this attempt.
+                (Append::Refused(_), Some(earlier)) => return Ok(Settled::Unknown(earlier)),
+                (Append::Unclear(error), earlier) => {
+                    let waited = self.environment.steady_time().saturating_sub(started);
+                    if waited >= UNCLEAR_APPEND_TIMEOUT {
+                        return Ok(Settled::Unknown(earlier.unwrap_or(error)));
+                    }
+                    unclear = Some(error);
+                    self.environment.sleep(UNCLEAR_RETRY_DELAY).await;
+                }
+            }
+        }
+    }
+
+    /// Applies all that stands in the log now.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let log = self.log.clone();
+        if log.head().await? == self.state.position() {
+            return Ok(());
+        }
+        let mut records = log.read(self.state.position());
+        while let Some(record) = records.next().await {
+            self.apply_foreign(record?)?;
+        }
+        Ok(())
+    }
+
+    /// Catches up, and says whether the record at `position.seq` is the one named by `position`.
+    async fn catch_up_past(&mut self, position: Position) -> Result<bool, Error> {
+        let log = self.log.clone();
+        let mut records = log.read(self.state.position());
+        let mut own = false;
+        while let Some(record) = records.next().await {
+            let record = record?;
+            own |= record.position == position;
+            self.apply_foreign(record)?;
+        }
+        Ok(own)
+    }
+
+    fn apply_foreign(&mut self, record: Record) -> Result<(), Error> {
+        if record.position.seq <= self.state.position().seq {
+            return Ok(()); // applied already, as one of this process or on catching up
+        }
+        self.state.apply(&record)
+    }
+}
+
+/// What became of an append.
+enum Settled {
+    Committed,
+    Lost,
+    Refused(Error),
+    Unknown(Error),
+}
+
+impl Batch {
+    fn refuse_clashing(self) {
+        for (request, conflict) in self.clashing {
+            let _ = request.reply.send(Err(Error::conflicting(conflict)));
+        }
+    }
+
+    fn answer_all(self, error: impl Fn() -> Error) {
+        for request in self
+            .accepted
+            .into_iter()
+            .chain(self.clashing.into_iter().map(|(request, _)| request))
+        {
+            let _ = request.reply.send(Err(error()));
+        }
+    }
+
+    /// The requests as they came, to be validated again.
+    fn take_back(self) -> Vec<CommitRequest> {
+        let mut requests: VecDeque<CommitRequest> = self.accepted.into();
+        requests.extend(self.clashing.into_iter().map(|(request, _)| request));
+        requests
+            .iter()
+            .for_each(|request| request.ticket.put_back());
+        requests.into()
+    }
+}
+
+fn check_batch(request: &CommitRequest, written: &BatchWrites) -> Result<(), Conflict> {
+    written.check(&request.reads)?;
+    for name in request.tokens.iter().flat_map(|token| &token.groups) {
+        if written.contains(&raw_key(GROUP_TYPE, name.as_bytes())) {
+            return Err(Conflict::Group { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_retry(retry: &mut Option<BoxFuture<'static, ()>>) {
+    match retry {
+        Some(delay) => delay.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn receive_if(
+    requests: &mut mpsc::Receiver<CommitRequest>,
+    open: bool,
+) -> Option<CommitRequest> {
+    if open {
+        requests.recv().await
+    } else {
+        std::future::pending().await
+    }
+}
+
+/// The same failure for another caller: kind and full text, without the source, which cannot be copied.
+fn copy_error(error: &Error) -> Error {
+    Error::new(error.kind(), error.chain())
+}

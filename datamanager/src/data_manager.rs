@@ -1,0 +1,681 @@
+//! The handle of an open store.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{self, BoxFuture, Either};
+use futures::{Stream, StreamExt};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::commit_ticket::CommitTicket;
+use crate::committer::{Command, CommitRequest, Committed};
+use crate::entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX};
+use crate::environment::Environment;
+use crate::jobs::{self, CheckpointReport, CompactionReport, GarbageReport, Jobs, Pin};
+use crate::log::Log;
+use crate::open::{Builder, Hold};
+use crate::record_info::RecordInfo;
+use crate::scan::{Entry, Scan, ScanOptions};
+use crate::state::Shared;
+use crate::stats::{RunStats, Stats};
+use crate::token::Token;
+use crate::{
+    CommitId, Error, ErrorKind, LogKind, Outcome, Position, Settings, Snapshot, Transaction,
+};
+
+/// How long [`DataManager::close`] waits for the background task to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Records that [`DataManager::records`] reads ahead of its caller.
+const RECORDS_READ_AHEAD: usize = 16;
+
+/// An open store.
+///
+/// Cheap to clone, and to be shared between tasks and threads. Dropping the last handle ends the background task as
+/// [`DataManager::close`] does, without waiting for it.
+#[derive(Clone)]
+pub struct DataManager {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) log_kind: LogKind,
+    pub(crate) location: String,
+    pub(crate) read_only: bool,
+    pub(crate) requests: mpsc::Sender<CommitRequest>,
+    /// Room for the bodies of transactions that wait.
+    pub(crate) queue_kibibytes: Arc<Semaphore>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// True once the committer has ended and let go of the store.
+    pub(crate) ended: watch::Receiver<bool>,
+    pub(crate) closed: Mutex<bool>,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) hold: Weak<Hold>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop();
+        // If the channel is full, the committer ends all the same, as nobody can send it requests any more.
+        let _ = self.commands.try_send(Command::Close);
+    }
+}
+
+impl std::fmt::Debug for DataManager {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DataManager")
+            .field("instance", &self.inner.shared.instance)
+            .field("location", &self.inner.location)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DataManager {
+    pub(crate) fn new(inner: Inner) -> DataManager {
+        DataManager {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Opens the store at `url`, and makes it if the place is empty. See [`Builder`] for what a URL can be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub async fn open(url: &str) -> Result<DataManager, Error> {
+        DataManager::builder(url)?.open().await
+    }
+
+    /// Options for opening the store at `url`.
+    ///
+    /// # Errors
+    /// `Invalid` for a URL that cannot be used.
+    pub fn builder(url: &str) -> Result<Builder, Error> {
+        Builder::from_url(url)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.inner.read_only
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.inner.jobs
+    }
+
+    /// Starts the loop that reads from each manifest that another process announces.
+    pub(crate) fn follow_manifests(&self) {
+        let task = jobs::follow_manifests(self.inner.jobs.clone());
+        self.inner.environment.spawn("manifests", Box::pin(task));
+    }
+
+    /// Starts the loops that run jobs when they are due.
+    pub(crate) fn start_maintenance(&self) -> Result<(), Error> {
+        if !self.inner.settings.maintain {
+            return Ok(());
+        }
+        let spawn = |name: &str, task: BoxFuture<'static, ()>| {
+            let hold = self.inner.hold.upgrade();
+            let task = async move {
+                task.await;
+                drop(hold);
+            };
+            let name = format!("{} {name}", self.instance());
+            let spawned = self.inner.environment.spawn_thread(&name, Box::pin(task));
+            spawned.map_err(|error| {
+                Error::unavailable(format!("cannot start the thread {name:?}")).with_source(error)
+            })
+        };
+        spawn(
+            "checkpoints",
+            Box::pin(jobs::maintain_log(self.inner.jobs.clone())),
+        )?;
+        spawn(
+            "compactions",
+            Box::pin(jobs::maintain_files(self.inner.jobs.clone())),
+        )
+    }
+
+    /// The unique name of this open store, which its log lines carry.
+    pub fn instance(&self) -> &str {
+        &self.inner.shared.instance
+    }
+
+    /// Where the store is, without secrets.
+    pub fn location(&self) -> &str {
+        &self.inner.location
+    }
+
+    /// The newest position that this handle has applied; reads see at least it.
+    pub fn position(&self) -> Position {
+        self.inner.shared.peek().position
+    }
+
+    /// Begins a transaction on the newest applied state, own commits included.
+    pub fn begin(&self) -> Transaction {
+        Transaction::new(self.clone(), self.snapshot())
+    }
+
+    /// A view of the newest applied state, own commits included, that stays as it is.
+    pub fn snapshot(&self) -> Snapshot {
+        let view = self.inner.shared.view();
+        let time = self.inner.environment.wall_time().max(view.time);
+        Snapshot::new(view, time)
+    }
+
+    /// A view of the newest state of the whole store, the commits of all processes included: linearizable, at the cost
+    /// of one round trip to the log.
+    ///
+    /// # Errors
+    /// `Unavailable` when the log cannot be read in time.
+    pub async fn latest_snapshot(&self) -> Result<Snapshot, Error> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::CatchUp(reply);
+        self.within_timeout("reading the log", async {
+            self.inner
+                .commands
+                .send(command)
+                .await
+                .map_err(|_| self.ended_error())?;
+            answer.await.map_err(|_| self.ended_error())?
+        })
+        .await?;
+        Ok(self.snapshot())
+    }
+
+    /// Waits until the state at `position` has been applied here, so that reads see it.
+    ///
+    /// # Errors
+    /// `Unavailable` when that takes longer than `commit_timeout`.
+    pub async fn wait_for(&self, position: Position) -> Result<(), Error> {
+        let mut applied = self.inner.shared.watch_applied();
+        self.within_timeout("waiting for the position", async {
+            let shared = &self.inner.shared;
+            let done = |seq: &u64| *seq >= position.seq || shared.is_stopping();
+            let reached = applied.wait_for(done).await.map(|seq| *seq);
+            match reached {
+                Ok(seq) if seq >= position.seq => Ok(()),
+                _ => Err(self.ended_error()),
+            }
+        })
+        .await
+    }
+
+    /// The stored bytes of an entry in the newest applied state, `None` if it is not there.
+    ///
+    /// # Errors
+    /// `Invalid` for a type or id outside the limits.
+    pub async fn get_raw(&self, data_type: &str, id: &str) -> Result<Option<Bytes>, Error> {
+        self.snapshot().get_raw(data_type, id).await
+    }
+
+    /// The stored bytes of several entries of one snapshot, in the order of `ids`.
+    ///
+    /// # Errors
+    /// `Invalid` for a type or id outside the limits.
+    pub async fn get_many_raw(
+        &self,
+        data_type: &str,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Bytes>>, Error> {
+        self.snapshot().get_many_raw(data_type, ids).await
+    }
+
+    /// The entry in the newest applied state, with its position and expiry; `None` if it is not there.
+    ///
+    /// # Errors
+    /// `Invalid` for a type or id outside the limits.
+    pub async fn get_entry(&self, data_type: &str, id: &str) -> Result<Option<Entry>, Error> {
+        self.snapshot().get_entry(data_type, id).await
+    }
+
+    /// The entries of a type in one snapshot, in order.
+    ///
+    /// # Errors
+    /// `Invalid` for a type outside the limits.
+    pub fn scan_raw(&self, data_type: &str, options: &ScanOptions) -> Result<Scan, Error> {
+        self.snapshot().scan_raw(data_type, options)
+    }
+
+    /// How many entries of a type there are.
+    ///
+    /// # Errors
+    /// `Invalid` for a type outside the limits.
+    pub async fn count(&self, data_type: &str) -> Result<u64, Error> {
+        self.snapshot().count(data_type).await
+    }
+
+    /// Writes one entry in a transaction of its own, which never conflicts.
+    ///
+    /// # Errors
+    /// As [`Transaction::put_raw`] and [`Transaction::commit`].
+    pub async fn put_raw(
+        &self,
+        data_type: &str,
+        id: &str,
+        value: impl Into<Bytes>,
+    ) -> Result<Committed, Error> {
+        let mut transaction = self.begin();
+        transaction.put_raw(data_type, id, value)?;
+        transaction.commit().await
+    }
+
+    /// Deletes one entry in a transaction of its own, which never conflicts.
+    ///
+    /// # Errors
+    /// As [`Transaction::delete_raw`] and [`Transaction::commit`].
+    pub async fn delete_raw(&self, data_type: &str, id: &str) -> Result<Committed, Error> {
+        let mut transaction = self.begin();
+        transaction.delete_raw(data_type, id)?;
+        transaction.commit().await
+    }
+
+    /// A token of the newest applied state for `groups`; see [`Transaction::check_token`].
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is empty or longer than 256 bytes.
+    pub fn token<I, S>(&self, groups: I) -> Result<Token, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        let view = self.inner.shared.peek();
+        Token::new(
+            view.epoch,
+            view.position,
+            groups.into_iter().map(Into::into).collect(),
+        )
+    }
+
+    /// What became of a commit that was reported as unknown.
+    ///
+    /// # Errors
+    /// `Invalid` for an id of an epoch that the store has not reached, `Unavailable` when the log cannot be read.
+    pub async fn outcome(&self, id: CommitId) -> Result<Outcome, Error> {
+        let log = &self.inner.log;
+        let view = self.inner.shared.view();
+        if id.epoch > view.epoch {
+            return Err(Error::invalid(format!(
+                "commit {id} is of an epoch later than {}",
+                view.epoch
+            )));
+        }
+        if id.seq > view.position.seq {
+            let in_flight = self.inner.shared.in_flight() == Some(id.record);
+            let open = in_flight || !log.absence_is_final() || id.seq <= self.position().seq;
+            return Ok(if open {
+                Outcome::Undecided
+            } else {
+                Outcome::NotCommitted
+            });
+        }
+        match log.record_at(id.seq).await {
+            Ok(Some(record)) if record.position.record == id.record => Ok(Outcome::Committed),
+            Ok(Some(_)) => Ok(Outcome::NotCommitted),
+            Ok(None) => Ok(Outcome::Undecided),
+            Err(error) if error.kind() == ErrorKind::Compacted => Ok(Outcome::TooOld),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The records of the log from number `from_seq` on, or from the oldest that is kept, up to its end.
+    ///
+    /// # Errors
+    /// In the stream: `Corrupt` when the chain is broken, `Unavailable` when the log cannot be read.
+    pub fn records(
+        &self,
+        from_seq: u64,
+    ) -> impl Stream<Item = Result<RecordInfo, Error>> + Send + Unpin {
+        let log = self.inner.log.clone();
+        let (sender, receiver) = mpsc::channel(RECORDS_READ_AHEAD);
+        let task = async move {
+            let mut records = log.read_from(from_seq);
+            while let Some(record) = records.next().await {
+                if sender
+                    .send(record.map(|record| RecordInfo::of(&record)))
+                    .await
+                    .is_err()
+                {
+                    return; // nobody reads any more
+                }
+            }
+        };
+        self.inner.environment.spawn("log records", Box::pin(task));
+        futures::stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|record| (record, receiver))
+        })
+        .boxed()
+    }
+
+    /// Figures of this open store.
+    pub fn stats(&self) -> Stats {
+        let view = self.inner.shared.view();
+        let manifest = &view.files.manifest;
+        let cache = &self.inner.jobs.context.cache;
+        Stats {
+            covered: manifest.covered,
+            manifest: manifest.number,
+            runs: manifest.runs.iter().map(RunStats::of).collect(),
+            block_cache_bytes: cache.bytes(),
+            block_cache_hits: cache.hits(),
+            block_cache_misses: cache.misses(),
+            instance: self.inner.shared.instance.clone(),
+            store: self.inner.shared.store.to_string(),
+            location: self.inner.location.clone(),
+            log: self.inner.log_kind,
+            read_only: self.inner.read_only,
+            epoch: view.epoch,
+            position: view.position,
+            time: view.time,
+            records_applied: self.inner.shared.records_applied(),
+            memtable_versions: view
+                .memtables
+                .iter()
+                .map(|memtable| memtable.len() as u64)
+                .sum(),
+            memtable_log_bytes: view
+                .memtables
+                .iter()
+                .map(|memtable| memtable.log_bytes())
+                .sum(),
+        }
+    }
+
+    /// Writes what only the log and memory hold to data files now, so that the next opening has less to replay.
+    ///
+    /// # Cancel safety
+    /// Dropping the call does not stop the job; this holds for all jobs.
+    ///
+    /// # Durability
+    /// Commits are durable without it. Its cost follows what has changed since the last checkpoint.
+    ///
+    /// # Errors
+    /// `Invalid` when the store is open read-only; `Unavailable` when it was closed or the storage failed, in which case
+    /// nothing has changed.
+    pub async fn checkpoint(&self) -> Result<CheckpointReport, Error> {
+        self.run_job(|jobs| Box::pin(async move { jobs.checkpoint().await }))
+            .await
+    }
+
+    /// Deletes all entries of a type whose id begins with `prefix`, in transactions of at most 10,000 deletes each, and
+    /// returns how many there were. `progress` is told the number so far after each transaction.
+    ///
+    /// Every transaction stands by itself: if the call fails or is dropped, what was deleted stays deleted, and calling it
+    /// again goes on. An entry that is written meanwhile may or may not be deleted.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`], for the transaction under way.
+    pub async fn delete_prefix(
+        &self,
+        data_type: &str,
+        prefix: &str,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64, Error> {
+        const DELETES_PER_TRANSACTION_MAX: usize = 10_000;
+        // The longest key, with what stands around it in a record.
+        const DELETE_BYTES_MAX: usize = ID_BYTES_MAX + DATA_TYPE_BYTES_MAX + 8;
+        let settings = &self.inner.settings;
+        let writes_max = DELETES_PER_TRANSACTION_MAX
+            .min(settings.transaction_writes_max)
+            .min((settings.transaction_bytes_max / DELETE_BYTES_MAX).max(1));
+        let mut scan = self.scan_raw(data_type, &ScanOptions::new().prefix(prefix))?;
+        let mut deleted = 0;
+        loop {
+            let mut transaction = self.begin();
+            let mut count = 0;
+            while count < writes_max
+                && let Some(entry) = scan.next().await?
+            {
+                transaction.delete_raw(data_type, &entry.id)?;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(deleted);
+            }
+            transaction.commit().await?;
+            deleted += count as u64;
+            progress(deleted);
+        }
+    }
+
+    /// Deletes all entries of a type; see [`DataManager::delete_prefix`].
+    ///
+    /// # Errors
+    /// As [`DataManager::delete_prefix`].
+    pub async fn drop_type(
+        &self,
+        data_type: &str,
+        progress: impl FnMut(u64),
+    ) -> Result<u64, Error> {
+        self.delete_prefix(data_type, "", progress).await
+    }
+
+    /// Merges all runs of data files into one now, and leaves out what is deleted or has expired. Reads and rewrites the
+    /// whole store; compactions that are due run by themselves.
+    ///
+    /// # Errors
+    /// As [`DataManager::checkpoint`].
+    pub async fn compact(&self) -> Result<CompactionReport, Error> {
+        self.run_job(|jobs| Box::pin(async move { jobs.compact_everything().await }))
+            .await
+    }
+
+    /// Runs the compactions that are due now, as happens by itself with the setting `maintain`.
+    ///
+    /// # Errors
+    /// As [`DataManager::checkpoint`].
+    pub async fn compact_as_due(&self) -> Result<CompactionReport, Error> {
+        self.run_job(|jobs| Box::pin(async move { jobs.compact_as_due().await }))
+            .await
+    }
+
+    /// Removes data files, manifests and log files that are no longer needed, as happens by itself.
+    ///
+    /// # Errors
+    /// As [`DataManager::checkpoint`].
+    pub async fn collect_garbage(&self) -> Result<GarbageReport, Error> {
+        self.run_job(|jobs| Box::pin(async move { jobs.collect_garbage(false).await }))
+            .await
+    }
+
+    /// What [`DataManager::collect_garbage`] would remove now; works read-only.
+    ///
+    /// # Errors
+    /// `Unavailable` when the storage failed.
+    pub async fn find_garbage(&self) -> Result<GarbageReport, Error> {
+        self.inner.jobs.collect_garbage(true).await
+    }
+
+    /// Keeps the newest manifest, its files and the log behind it under `name`, for `term` or until it is removed.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is not 1 to 100 letters, digits, `-` and `_`; `Unavailable` when the storage failed.
+    pub async fn pin(&self, name: &str, term: Option<Duration>) -> Result<Pin, Error> {
+        self.inner.jobs.pin(name, term).await
+    }
+
+    /// Removes a pin.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub async fn unpin(&self, name: &str) -> Result<(), Error> {
+        self.inner.jobs.unpin(name).await
+    }
+
+    /// All pins, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` when the storage failed, `Corrupt` for a damaged pin.
+    pub async fn pins(&self) -> Result<Vec<Pin>, Error> {
+        jobs::list_pins(&self.inner.jobs.context.ost).await
+    }
+
+    /// Commits what is queued, ends the background task and lets go of the store's lock.
+    ///
+    /// Reads of snapshots that are still held go on; new commits are `Unavailable`. Closing twice is fine.
+    ///
+    /// # Errors
+    /// `Unavailable` when the task has not ended within 2 seconds, for instance because the disk does not answer.
+    pub async fn close(&self) -> Result<(), Error> {
+        *self
+            .inner
+            .closed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.inner.shared.stop();
+        let mut ended = self.inner.ended.clone();
+        let wait = Box::pin(async {
+            // The committer may have ended by itself; then there is nobody to tell.
+            let _ = self.inner.commands.send(Command::Close).await;
+            // An error means that whoever would tell has ended.
+            let _ = ended.wait_for(|ended| *ended).await;
+        });
+        match future::select(wait, self.inner.environment.sleep(CLOSE_TIMEOUT)).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => Err(Error::unavailable(
+                "the store did not close within 2 s: its log or the object storage does not answer",
+            )),
+        }
+    }
+
+    /// Runs a job on a thread of its own, to its end even if the caller goes away; the store is let go only afterwards.
+    async fn run_job<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Arc<Jobs>) -> BoxFuture<'static, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let hold = self
+            .inner
+            .hold
+            .upgrade()
+            .ok_or_else(|| self.ended_error())?;
+        let job = job(self.inner.jobs.clone());
+        let (sender, receiver) = oneshot::channel();
+        let task = async move {
+            let result = job.await;
+            drop(hold);
+            // The caller may have gone.
+            let _ = sender.send(result);
+        };
+        let name = format!("{} job", self.instance());
+        let spawned = self.inner.environment.spawn_thread(&name, Box::pin(task));
+        spawned.map_err(|error| {
+            Error::unavailable("cannot start a thread for the job").with_source(error)
+        })?;
+        receiver.await.map_err(|_| self.ended_error())?
+    }
+
+    /// Queues a commit and waits for its answer.
+    pub(crate) async fn submit(
+        &self,
+        mut request: CommitRequest,
+        ticket: Arc<CommitTicket>,
+        answer: oneshot::Receiver<Result<Committed, Error>>,
+    ) -> Result<Committed, Error> {
+        if self.inner.read_only {
+            return Err(Error::invalid(format!(
+                "{} is open read-only: nothing can be committed",
+                self.inner.location
+            )));
+        }
+        if *self
+            .inner
+            .closed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            return Err(Error::unavailable("the store has been closed"));
+        }
+        // Taken back when this call is dropped or gives up.
+        let guard = TakeBackOnDrop(&ticket);
+        let wait = Box::pin(async {
+            let kibibytes =
+                u32::try_from(request.body.encoded.len() / 1024 + 1).unwrap_or(u32::MAX);
+            let room = self
+                .inner
+                .queue_kibibytes
+                .clone()
+                .acquire_many_owned(kibibytes)
+                .await;
+            request.room = Some(room.map_err(|_| self.ended_error())?);
+            self.inner
+                .requests
+                .send(request)
+                .await
+                .map_err(|_| self.ended_error())?;
+            answer.await.map_err(|_| self.ended_error())?
+        });
+        let timeout = self
+            .inner
+            .environment
+            .sleep(self.inner.settings.commit_timeout);
+        match future::select(wait, timeout).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => match guard.0.take_back() {
+                Ok(()) => Err(self.timed_out()),
+                Err(id) => Err(Error::commit_unknown(id, "the log did not answer in time")),
+            },
+        }
+    }
+
+    /// Why a transaction waited in vain.
+    fn timed_out(&self) -> Error {
+        let view = self.inner.shared.view();
+        let log_bytes: u64 = view
+            .memtables
+            .iter()
+            .map(|memtable| memtable.log_bytes())
+            .sum();
+        let timeout = self.inner.settings.commit_timeout;
+        if log_bytes >= view.control.log_bytes_max {
+            return Error::unavailable(format!(
+                "the transaction waited {timeout:?} for room: {log_bytes} log bytes are not in data files yet, {} are \
+                 allowed",
+                view.control.log_bytes_max
+            ));
+        }
+        Error::unavailable(format!(
+            "the transaction did not reach the log within {timeout:?}"
+        ))
+    }
+
+    async fn within_timeout<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let timeout = self
+            .inner
+            .environment
+            .sleep(self.inner.settings.commit_timeout);
+        match future::select(Box::pin(work), timeout).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(Error::unavailable(format!(
+                "{what} took longer than {:?}",
+                self.inner.settings.commit_timeout
+            ))),
+        }
+    }
+
+    fn ended_error(&self) -> Error {
+        self.inner
+            .shared
+            .failure()
+            .unwrap_or_else(|| Error::unavailable("the store has been closed"))
+    }
+}
+
+struct TakeBackOnDrop<'a>(&'a CommitTicket);
+
+impl Drop for TakeBackOnDrop<'_> {
+    fn drop(&mut self) {
+        // What is in a record already goes on.
+        let _ = self.0.take_back();
+    }
+}

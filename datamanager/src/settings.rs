@@ -1,0 +1,185 @@
+//! The numbers that an open store works with.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::data_file::Compression;
+
+/// Limits and times of one open store. The defaults are good for most programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bytes of one entry's value, at most. Default 16 MiB. Larger values make commits and blocks larger for everybody.
+    pub entry_bytes_max: usize,
+    /// Bytes of all writes of one transaction, at most. Default 64 MiB. A transaction is one piece of a log record.
+    pub transaction_bytes_max: usize,
+    /// Writes of one transaction, at most. Default 100,000.
+    pub transaction_writes_max: usize,
+    /// Points that a transaction tracks one by one; above it reads widen to ranges. Default 10,000. Raised, long
+    /// transactions use more memory; lowered, they conflict more often.
+    pub read_points_max: usize,
+    /// Bytes of one log record, about, at most: a batch is closed when it has so many. Default 4 MiB. Raised, more is
+    /// written per sync under load and each commit takes longer.
+    pub batch_bytes_max: usize,
+    /// Transactions of one log record, at most. Default 4,096.
+    pub batch_transactions_max: usize,
+    /// Transactions that wait for the log, at most; the next ones wait for room. Default 16,384.
+    pub queue_transactions_max: usize,
+    /// Bytes of the transactions that wait for the log, at most; the next ones wait for room. Default 128 MiB.
+    pub queue_bytes_max: usize,
+    /// How long a commit waits in all. Default 30 s. A commit that has not reached the log by then is `Unavailable`, one
+    /// that has is `Unknown`.
+    pub commit_timeout: Duration,
+    /// Log bytes that are kept in memory beyond what data files hold; at the bound transactions wait. Default 160 MiB.
+    /// It is fixed when the store is made, and equal for all processes.
+    pub log_bytes_max: u64,
+    /// A checkpoint begins when so many log bytes are in memory. Default 64 MiB. Raised, data files are fewer and opening
+    /// replays more log; lowered, more is rewritten by compaction. Memory use is about twice of it.
+    pub checkpoint_bytes: u64,
+    /// A checkpoint begins when so many records are in memory. Default 1,000,000.
+    pub checkpoint_records: u64,
+    /// A checkpoint begins when so much time has passed since the last one and something has been written. Default 10 min.
+    pub checkpoint_interval: Duration,
+    /// Whether checkpoints, compactions and collections of garbage run by themselves. Default yes.
+    pub maintain: bool,
+    /// How often garbage is collected. Default 60 s.
+    pub gc_interval: Duration,
+    /// How long a manifest that has a successor is kept, and the files that only it names. Default 1 h. A snapshot that is
+    /// held longer, and a backup that takes longer without a pin, may find its files gone.
+    pub file_retention: Duration,
+    /// How long log records are kept once data files hold them. Default 1 h.
+    pub wal_retention: Duration,
+    /// A data file ends near this length. Default 64 MiB. Raised, there are fewer files and a compaction rewrites more at
+    /// once.
+    pub data_file_bytes_max: u64,
+    /// Bytes of a block of a data file before compression. Default: 4 KiB in a local directory, 16 KiB elsewhere.
+    pub block_bytes: Option<usize>,
+    /// How blocks are compressed. Default zstd at level 1.
+    pub compression: Compression,
+    /// Runs of level 0 at which they are merged into level 1. Default 4. Raised, reads look into more runs; lowered, more
+    /// is rewritten.
+    pub level0_runs_max: usize,
+    /// Bytes of level 1 above which it is merged into level 2; each level may hold 10 times as much. Default 256 MiB.
+    pub level1_bytes_max: u64,
+    /// Bytes of decompressed blocks that are kept in memory. Default 64 MiB.
+    pub block_cache_bytes: u64,
+    /// Bytes of keys remembered for checking transactions older than the memory tables. Default 32 MiB. A transaction that
+    /// is older than what is remembered gets a conflict.
+    pub conflict_window_bytes_max: usize,
+    /// Log bytes in memory that only open snapshots need; above it the oldest end with `Expired`. Default 256 MiB.
+    pub snapshot_bytes_max: u64,
+    /// A log segment ends when it holds so many records. Default 1,000.
+    pub segment_records_max: u32,
+    /// A log segment ends when it is so long. Default 16 MiB; opening reads and writes the last segment once.
+    pub segment_bytes_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            entry_bytes_max: 16 * 1024 * 1024,
+            transaction_bytes_max: 64 * 1024 * 1024,
+            transaction_writes_max: 100_000,
+            read_points_max: 10_000,
+            batch_bytes_max: 4 * 1024 * 1024,
+            batch_transactions_max: 4_096,
+            queue_transactions_max: 16_384,
+            queue_bytes_max: 128 * 1024 * 1024,
+            commit_timeout: Duration::from_secs(30),
+            log_bytes_max: 160 * 1024 * 1024,
+            checkpoint_bytes: 64 * 1024 * 1024,
+            checkpoint_records: 1_000_000,
+            checkpoint_interval: Duration::from_secs(600),
+            maintain: true,
+            gc_interval: Duration::from_secs(60),
+            file_retention: Duration::from_secs(3_600),
+            wal_retention: Duration::from_secs(3_600),
+            data_file_bytes_max: 64 * 1024 * 1024,
+            block_bytes: None,
+            compression: Compression::Zstd { level: 1 },
+            level0_runs_max: 4,
+            level1_bytes_max: 256 * 1024 * 1024,
+            block_cache_bytes: 64 * 1024 * 1024,
+            conflict_window_bytes_max: 32 * 1024 * 1024,
+            snapshot_bytes_max: 256 * 1024 * 1024,
+            segment_records_max: 1_000,
+            segment_bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses settings that cannot work together.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting, its value and what is accepted.
+    pub fn validate(&self) -> Result<(), Error> {
+        let within = |name: &str, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::invalid(format!(
+                    "setting {name} is {value}: {least} to {most} is accepted"
+                )))
+            }
+        };
+        const MIB: u64 = 1024 * 1024;
+        within("entry_bytes_max", self.entry_bytes_max as u64, 1, 16 * MIB)?;
+        within(
+            "transaction_bytes_max",
+            self.transaction_bytes_max as u64,
+            self.entry_bytes_max as u64,
+            128 * MIB,
+        )?;
+        within(
+            "transaction_writes_max",
+            self.transaction_writes_max as u64,
+            1,
+            10_000_000,
+        )?;
+        within(
+            "read_points_max",
+            self.read_points_max as u64,
+            16,
+            10_000_000,
+        )?;
+        within("batch_bytes_max", self.batch_bytes_max as u64, 1, 64 * MIB)?;
+        within(
+            "batch_transactions_max",
+            self.batch_transactions_max as u64,
+            1,
+            1_000_000,
+        )?;
+        within(
+            "queue_transactions_max",
+            self.queue_transactions_max as u64,
+            1,
+            1_000_000,
+        )?;
+        // A transaction is a little longer in a record than its writes are.
+        let transaction_max = self.transaction_bytes_max as u64 + 1024;
+        within(
+            "queue_bytes_max",
+            self.queue_bytes_max as u64,
+            transaction_max,
+            1024 * MIB,
+        )?;
+        let interval_ms = u64::try_from(self.checkpoint_interval.as_millis()).unwrap_or(u64::MAX);
+        within("checkpoint_interval (ms)", interval_ms, 1, u64::MAX)?;
+        let timeout_ms = u64::try_from(self.commit_timeout.as_millis()).unwrap_or(u64::MAX);
+        within("commit_timeout (ms)", timeout_ms, 1, 24 * 3_600_000)?;
+        within("log_bytes_max", self.log_bytes_max, 4096, u64::MAX)?;
+        within(
+            "segment_records_max",
+            u64::from(self.segment_records_max),
+            1,
+            1_000_000,
+        )?;
+        within(
+            "segment_bytes_max",
+            self.segment_bytes_max,
+            1024,
+            1024 * MIB,
+        )
+    }
+}

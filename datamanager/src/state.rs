@@ -1,0 +1,390 @@
+//! The applied state of a process: what the committer changes and readers see.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use crate::conflict::{ConflictWindow, RetiredKeys};
+use crate::control::{ControlRecord, JobKind};
+use crate::file_set::FileSet;
+use crate::memtable::Memtable;
+use crate::read_view::ReadView;
+use crate::record::{Record, RecordBody};
+use crate::store_id::StoreId;
+use crate::{Error, ErrorKind, Position, RecordId, Settings, Timestamp};
+
+/// What every handle, snapshot and task of one open store shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) instance: String,
+    pub(crate) store: StoreId,
+    view: ArcSwap<ReadView>,
+    /// Tells waiters that a newer view is there.
+    applied_seq: watch::Sender<u64>,
+    /// Tells the checkpointer that there is enough to write.
+    pub(crate) checkpoint_due: Notify,
+    /// Tells the compactor that runs have come.
+    pub(crate) runs_changed: Notify,
+    /// Set when the store is being closed: jobs end early.
+    stopping: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    in_flight: Option<RecordId>,
+    failure: Option<(ErrorKind, String)>,
+    records_applied: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(instance: String, store: StoreId, view: ReadView) -> Shared {
+        Shared {
+            instance,
+            store,
+            applied_seq: watch::Sender::new(view.position.seq),
+            view: ArcSwap::from_pointee(view),
+            checkpoint_due: Notify::new(),
+            runs_changed: Notify::new(),
+            stopping: AtomicBool::new(false),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Makes jobs that run, or wait, end as soon as they can.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.checkpoint_due.notify_one();
+        self.runs_changed.notify_one();
+        // Whoever waits for a record looks up too.
+        self.applied_seq.send_modify(|_| {});
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The newest view.
+    pub(crate) fn view(&self) -> Arc<ReadView> {
+        self.view.load_full()
+    }
+
+    /// The newest view, for one short read.
+    pub(crate) fn peek(&self) -> arc_swap::Guard<Arc<ReadView>> {
+        self.view.load()
+    }
+
+    pub(crate) fn watch_applied(&self) -> watch::Receiver<u64> {
+        self.applied_seq.subscribe()
+    }
+
+    pub(crate) fn in_flight(&self) -> Option<RecordId> {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .in_flight
+    }
+
+    pub(crate) fn records_applied(&self) -> u64 {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .records_applied
+    }
+
+    /// Why the store is no longer served, if it is not.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress
+            .failure
+            .as_ref()
+            .map(|(kind, message)| Error::new(*kind, message.clone()))
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A manifest that has been loaded, to take the place of what its files cover.
+#[derive(Debug)]
+pub(crate) struct LoadedManifest {
+    pub(crate) files: Arc<FileSet>,
+    /// The keys of the memtables that it covers, made beforehand since that takes a while.
+    pub(crate) retired: Vec<(Arc<Memtable>, Option<RetiredKeys>)>,
+}
+
+/// A memtable that takes no more writes.
+#[derive(Debug)]
+struct Frozen {
+    memtable: Arc<Memtable>,
+    /// Its last record, at which all processes have rotated.
+    end: Position,
+}
+
+/// The committer's side of [`Shared`].
+///
+/// # Invariants
+/// 1. Records are applied in the order of the log, each exactly once; the view published last is of the last one.
+/// 2. The memtables hold every record behind what the view's files cover.
+/// 3. `window` knows every write since its start.
+#[derive(Debug)]
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    settings: Arc<Settings>,
+    view: ReadView,
+    active: Arc<Memtable>,
+    active_records: u64,
+    /// Newest first.
+    frozen: VecDeque<Frozen>,
+    window: ConflictWindow,
+    /// Memtables that are in no view any more and may be held by snapshots, oldest first.
+    retired: VecDeque<Weak<Memtable>>,
+}
+
+impl State {
+    /// The state that a manifest describes, before any record is applied.
+    pub(crate) fn new(
+        instance: String,
+        store: StoreId,
+        settings: Arc<Settings>,
+        files: Arc<FileSet>,
+    ) -> State {
+        let manifest = &files.manifest;
+        let active = Arc::new(Memtable::default());
+        let window = ConflictWindow::new(
+            manifest.covered.seq,
+            active.clone(),
+            settings.conflict_window_bytes_max,
+        );
+        let view = ReadView {
+            epoch: manifest.epoch,
+            position: manifest.covered,
+            time: manifest.covered_time,
+            control: Arc::new(manifest.control.clone()),
+            memtables: vec![active.clone()].into(),
+            files: files.clone(),
+        };
+        let shared = Arc::new(Shared::new(instance, store, view.clone()));
+        let (frozen, retired) = (VecDeque::new(), VecDeque::new());
+        State {
+            shared,
+            settings,
+            view,
+            active,
+            active_records: 0,
+            frozen,
+            window,
+            retired,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.shared.instance
+    }
+
+    pub(crate) fn store(&self) -> StoreId {
+        self.shared.store
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.view.epoch
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.view.position
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        self.view.time
+    }
+
+    pub(crate) fn view(&self) -> &ReadView {
+        &self.view
+    }
+
+    pub(crate) fn window(&self) -> &ConflictWindow {
+        &self.window
+    }
+
+    /// Applies the next record and publishes the state after it.
+    ///
+    /// # Errors
+    /// `Corrupt` when it does not follow the last one (R1).
+    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), Error> {
+        let last = self.view.position;
+        if record.predecessor != last.record || record.position.seq != last.seq + 1 {
+            return Err(Error::corrupt(format!(
+                "record {} ({}) follows {}, not {} ({last}), which was applied last",
+                record.position, record.position.record, record.predecessor, last.record
+            )));
+        }
+        self.view.position = record.position;
+        self.view.time = self.view.time.max(record.time);
+        self.active_records += 1;
+        match &record.body {
+            RecordBody::Transactions(_) => self.active.apply(record),
+            RecordBody::Control(control) => {
+                self.active.apply_control(record);
+                Arc::make_mut(&mut self.view.control).apply(record.position, control);
+                if matches!(
+                    control,
+                    ControlRecord::JobBegun {
+                        job: JobKind::Checkpoint,
+                        ..
+                    }
+                ) {
+                    self.rotate();
+                }
+            }
+        }
+        self.publish();
+        self.shared.update(|progress| progress.records_applied += 1);
+        self.shared.applied_seq.send_replace(record.position.seq);
+        if self.checkpoint_is_due() {
+            self.shared.checkpoint_due.notify_one();
+        }
+        Ok(())
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        // However large a checkpoint may get, it comes before transactions have to wait.
+        let bytes = self
+            .settings
+            .checkpoint_bytes
+            .min(self.view.control.log_bytes_max / 2);
+        self.active.log_bytes() >= bytes
+            || self.active_records >= self.settings.checkpoint_records
+            || !self.has_room()
+    }
+
+    /// Ends the active memtable at the current position (R27).
+    fn rotate(&mut self) {
+        self.active_records = 0;
+        if self.active.len() == 0
+            && let Some(newest) = self.frozen.front_mut()
+        {
+            // Nothing was written since: the memtable before reaches to here. So a checkpoint that fails again and again
+            // leaves no row of empty memtables behind.
+            newest.end = self.view.position;
+            newest.memtable.take_over(&self.active);
+            return;
+        }
+        let memtable = std::mem::take(&mut self.active);
+        self.frozen.push_front(Frozen {
+            memtable,
+            end: self.view.position,
+        });
+        self.window.add(self.active.clone());
+        self.collect_memtables();
+    }
+
+    fn collect_memtables(&mut self) {
+        let frozen = self.frozen.iter().map(|frozen| frozen.memtable.clone());
+        self.view.memtables = std::iter::once(self.active.clone()).chain(frozen).collect();
+    }
+
+    fn publish(&self) {
+        self.shared.view.store(Arc::new(self.view.clone()));
+    }
+
+    /// Reads from a newer manifest from now on and drops what it covers; an older one is ignored (R25).
+    pub(crate) fn install(&mut self, loaded: LoadedManifest, now: Duration) {
+        let manifest = &loaded.files.manifest;
+        let before = self.view.files.clone();
+        let ahead = manifest.covered.seq > self.view.position.seq;
+        if manifest.number <= before.manifest.number || manifest.epoch != self.view.epoch || ahead {
+            return;
+        }
+        let mut retired_keys = loaded.retired;
+        while self
+            .frozen
+            .back()
+            .is_some_and(|frozen| frozen.end.seq <= manifest.covered.seq)
+        {
+            let Some(frozen) = self.frozen.pop_back() else {
+                break;
+            };
+            let made = retired_keys
+                .iter()
+                .position(|(memtable, _)| Arc::ptr_eq(memtable, &frozen.memtable));
+            let keys = made.and_then(|place| retired_keys.swap_remove(place).1);
+            self.window.retire(&frozen.memtable, keys, now);
+            self.retired.push_back(Arc::downgrade(&frozen.memtable));
+        }
+        self.window.trim(now, before.manifest.covered.seq);
+        self.view.files = loaded.files;
+        self.collect_memtables();
+        self.publish();
+        self.limit_snapshots();
+        self.shared.runs_changed.notify_one();
+    }
+
+    /// Gives up the oldest memtables that only snapshots hold while they are too large together (R23).
+    fn limit_snapshots(&mut self) {
+        self.retired.retain(|memtable| memtable.strong_count() > 0);
+        let mut held: u64 = self
+            .retired
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|memtable| memtable.log_bytes())
+            .sum();
+        while held > self.settings.snapshot_bytes_max {
+            let Some(oldest) = self.retired.pop_front() else {
+                return;
+            };
+            if let Some(memtable) = oldest.upgrade() {
+                held = held.saturating_sub(memtable.log_bytes());
+                memtable.give_up();
+            }
+        }
+    }
+
+    pub(crate) fn set_in_flight(&self, record: Option<RecordId>) {
+        self.shared.update(|progress| progress.in_flight = record);
+    }
+
+    /// Log bytes that only the memtables hold.
+    fn log_bytes(&self) -> u64 {
+        self.active.log_bytes()
+            + self
+                .frozen
+                .iter()
+                .map(|frozen| frozen.memtable.log_bytes())
+                .sum::<u64>()
+    }
+
+    /// Whether the memory bound leaves room for more transactions (R23).
+    pub(crate) fn has_room(&self) -> bool {
+        self.log_bytes() < self.view.control.log_bytes_max
+    }
+
+    pub(crate) fn no_room(&self) -> Error {
+        Error::unavailable(format!(
+            "{} log bytes wait to be written to data files, {} are allowed",
+            self.log_bytes(),
+            self.view.control.log_bytes_max
+        ))
+    }
+
+    /// Notes why the store is no longer served.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.shared
+            .update(|progress| progress.failure = Some((error.kind(), error.chain())));
+        self.shared.stop();
+    }
+
+    pub(crate) fn failure(&self) -> Error {
+        self.shared
+            .failure()
+            .unwrap_or_else(|| Error::unavailable("the store has been closed"))
+    }
+}

@@ -1,0 +1,319 @@
+//! What makes a place a store: `store.json`, epochs, and how the first start makes them.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use ost::{Create, ObjectPath, Ost};
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::manifest::Manifest;
+use crate::store_id::StoreId;
+use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp, sealed_json};
+
+const STORE_KEY: &str = "store.json";
+const STORE_FORMAT: u32 = 1;
+const EPOCH_FORMAT: u32 = 1;
+const EPOCH_PREFIX: &str = "epochs/";
+
+/// Everything that a store may hold directly under its base path.
+const KNOWN_NAMES: [&str; 10] = [
+    "store.json",
+    "lock",
+    "epochs/",
+    "manifests/",
+    "wal/",
+    "blobs/",
+    "data/",
+    "pins/",
+    "instances/",
+    "recovery/",
+];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoreFile {
+    format: u32,
+    store: StoreId,
+    created: Timestamp,
+}
+
+/// The content of `epochs/<number>.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EpochFile {
+    format: u32,
+    pub(crate) epoch: u32,
+    /// Where the epoch starts: its first record follows this one.
+    pub(crate) base: Position,
+    manifest_key: String,
+    manifest_checksum: u32,
+    pub(crate) log: LogKind,
+    cause: EpochCause,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EpochCause {
+    Init,
+    Recovery,
+    Import,
+    Switch,
+}
+
+impl EpochFile {
+    fn key(epoch: u32) -> String {
+        format!("{EPOCH_PREFIX}{epoch:010}.json")
+    }
+}
+
+/// A store as it was found.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) id: StoreId,
+    pub(crate) epoch: EpochFile,
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_checksum: u32,
+    /// The newest manifest, if it is damaged and an older one is used instead.
+    pub(crate) damaged_manifest: Option<DamagedManifest>,
+}
+
+/// A manifest that cannot be read.
+#[derive(Debug)]
+pub(crate) struct DamagedManifest {
+    pub(crate) key: String,
+    pub(crate) error: Error,
+}
+
+impl Store {
+    /// Whether there is a store at `ost`.
+    pub(crate) async fn exists(ost: &Ost) -> Result<bool, Error> {
+        match ost.head(&ObjectPath::parse(STORE_KEY)?).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ost::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the store at `ost`; `None` if there is none. Writes nothing.
+    pub(crate) async fn load(ost: &Ost) -> Result<Option<Store>, Error> {
+        let file = match ost.get(&ObjectPath::parse(STORE_KEY)?).await {
+            Ok(bytes) => sealed_json::decode::<StoreFile>(STORE_KEY, &bytes, STORE_FORMAT)?,
+            Err(error) if error.kind() == ost::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::from(error)),
+        };
+        let key = list_numbered(ost, EPOCH_PREFIX)
+            .await?
+            .pop()
+            .ok_or_else(|| {
+                Error::corrupt(format!("{} has a {STORE_KEY} and no epoch", ost.location()))
+            })?;
+        let epoch = Self::load_epoch(ost, &key).await?;
+        let (manifest, manifest_checksum, damaged_manifest) =
+            load_usable_manifest(ost, epoch.epoch).await?;
+        Ok(Some(Store {
+            id: file.store,
+            epoch,
+            manifest,
+            manifest_checksum,
+            damaged_manifest,
+        }))
+    }
+
+    async fn load_epoch(ost: &Ost, key: &str) -> Result<EpochFile, Error> {
+        let bytes = ost.get(&ObjectPath::parse(key)?).await?;
+        let epoch: EpochFile = sealed_json::decode(key, &bytes, EPOCH_FORMAT)?;
+        if EpochFile::key(epoch.epoch) != key {
+            return Err(Error::corrupt(format!(
+                "{key:?} describes epoch {}",
+                epoch.epoch
+            )));
+        }
+        Ok(epoch)
+    }
+
+    /// Makes a store, or finishes one whose first start was cut off. Every step but the last can be repeated by
+    /// anyone with the same result; `store.json` is the last.
+    pub(crate) async fn create(
+        ost: &Ost,
+        environment: &dyn Environment,
+        log: LogKind,
+        log_bytes_max: u64,
+    ) -> Result<(), Error> {
+        check_place(ost).await?;
+        let manifest = Manifest::first(log_bytes_max);
+        let manifest_key = Manifest::key(1, 1);
+        create_or_keep(ost, &manifest_key, sealed_json::encode(&manifest)?).await?;
+        let (_, manifest_checksum) = Manifest::load(ost, &manifest_key).await?;
+        let epoch = EpochFile {
+            format: EPOCH_FORMAT,
+            epoch: 1,
+            base: Position::START,
+            manifest_key,
+            manifest_checksum,
+            log,
+            cause: EpochCause::Init,
+        };
+        create_or_keep(ost, &EpochFile::key(1), sealed_json::encode(&epoch)?).await?;
+        let file = StoreFile {
+            format: STORE_FORMAT,
+            store: StoreId::random(environment),
+            created: environment.wall_time(),
+        };
+        create_or_keep(ost, STORE_KEY, sealed_json::encode(&file)?).await
+    }
+}
+
+/// The newest manifest of `epoch`; if that one is damaged, the one before it, whose files must all be there. Opening then
+/// needs every log record behind what the older one covers, or refuses (R26).
+async fn load_usable_manifest(
+    ost: &Ost,
+    epoch: u32,
+) -> Result<(Manifest, u32, Option<DamagedManifest>), Error> {
+    let mut keys = Manifest::list(ost, epoch).await?;
+    let newest = keys.pop().ok_or_else(|| {
+        Error::corrupt(format!(
+            "{} holds no manifest of epoch {epoch}",
+            ost.location()
+        ))
+    })?;
+    let error = match Manifest::load(ost, &newest).await {
+        Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => error,
+        Err(error) => return Err(error),
+    };
+    let Some(older) = keys.pop() else {
+        return Err(error);
+    };
+    let usable = async {
+        let (manifest, checksum) = Manifest::load(ost, &older).await?;
+        manifest.check_files(ost).await?;
+        Ok::<_, Error>((manifest, checksum))
+    };
+    match usable.await {
+        Ok((manifest, checksum)) => Ok((
+            manifest,
+            checksum,
+            Some(DamagedManifest { key: newest, error }),
+        )),
+        Err(_) => Err(error),
+    }
+}
+
+/// Moves a manifest that cannot be read out of the chain, and keeps its bytes. Only for the holder of the store's lock,
+/// after it has read everything without that manifest.
+pub(crate) async fn set_manifest_aside(
+    ost: &Ost,
+    damaged: &DamagedManifest,
+    instance: &str,
+) -> Result<(), Error> {
+    let path = ObjectPath::parse(&damaged.key)?;
+    let content = ost.get(&path).await?;
+    let copy = format!("recovery/damaged-{}", damaged.key.replace('/', "-"));
+    ost.put(&ObjectPath::parse(&copy)?, content).await?;
+    log::warn!(instance, path = damaged.key, copy; "a damaged manifest was not needed and was set aside: {}", damaged.error.chain());
+    ost.delete(&path).await.map_err(Error::from)
+}
+
+async fn create_or_keep(ost: &Ost, key: &str, content: Bytes) -> Result<(), Error> {
+    match ost.create(&ObjectPath::parse(key)?, content).await? {
+        Create::Created | Create::Exists => Ok(()),
+    }
+}
+
+/// Refuses a place that holds something else than the beginnings of a store.
+pub(crate) async fn check_place(ost: &Ost) -> Result<(), Error> {
+    let level = ost.list_level("").await?;
+    let names = level
+        .prefixes
+        .into_iter()
+        .chain(level.objects.into_iter().map(|meta| meta.path.to_string()));
+    for name in names {
+        let name = name.as_str();
+        if !KNOWN_NAMES
+            .iter()
+            .any(|known| known.trim_end_matches('/') == name.trim_end_matches('/'))
+        {
+            return Err(Error::invalid(format!(
+                "{} is no store and holds {name:?}: give an empty or a new place",
+                ost.location()
+            )));
+        }
+        if ["data", "blobs"].contains(&name.trim_end_matches('/')) {
+            return Err(Error::corrupt(format!(
+                "{} holds {name:?} and no {STORE_KEY}",
+                ost.location()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The keys under `prefix` that are a number with `.json` behind it, in order.
+pub(crate) async fn list_numbered(ost: &Ost, prefix: &str) -> Result<Vec<String>, Error> {
+    let mut objects = ost.list(prefix, None);
+    let mut keys = Vec::new();
+    while let Some(meta) = objects.try_next().await? {
+        let key = meta.path.to_string();
+        let name = key
+            .strip_prefix(prefix)
+            .and_then(|name| name.strip_suffix(".json"));
+        if name
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
+/// Parallel creates of one key that [`probe`] tries.
+const PROBE_PARALLEL_CREATES: usize = 16;
+
+/// Tries whether the place really refuses a second create, and lets exactly one of parallel creates win.
+///
+/// That lowers the risk of an unsuitable storage; it proves nothing.
+///
+/// # Errors
+/// `Invalid` when it does not.
+pub(crate) async fn probe(ost: &Ost, environment: &dyn Environment) -> Result<(), Error> {
+    let key = ObjectPath::parse(&format!("recovery/probe-{}", RecordId::random(environment)))?;
+    let creates = (0..PROBE_PARALLEL_CREATES).map(|number| {
+        let content = Bytes::from(format!("{number}"));
+        let key = key.clone();
+        async move {
+            ost.create(&key, content)
+                .await
+                .map(|create| (number, create))
+        }
+    });
+    let results = futures::future::join_all(creates).await;
+    let verdict = async {
+        let mut winners = Vec::new();
+        for result in results {
+            let (number, create) = result?;
+            if matches!(create, Create::Created) {
+                winners.push(number.to_string());
+            }
+        }
+        let content = ost.get(&key).await?;
+        let second = ost.create(&key, Bytes::from_static(b"second")).await?;
+        if winners.len() != 1 || content != winners[0].as_bytes() || matches!(second, Create::Created) {
+            return Err(Error::invalid(format!(
+                "{} does not keep create-if-absent: of {PROBE_PARALLEL_CREATES} creates of one key {} won",
+                ost.location(),
+                winners.len()
+            )));
+        }
+        Ok(())
+    }
+    .await;
+    let removed = ost.delete(&key).await;
+    verdict?;
+    removed.map_err(Error::from)
+}
+
+/// What opening says when there is nothing to open.
+pub(crate) fn no_store(ost: &Ost) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no store in {}", ost.location()),
+    )
+}

@@ -1,0 +1,12 @@
+//! Tests of the library through its public door.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod commit;
+mod data_files;
+mod durability;
+mod fixtures;
+mod host;
+mod model;
+mod opening;
+mod simulation;
+mod transactions;
