@@ -1,0 +1,154 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use datamanager::LogKind;
+
+use crate::commands::{LoadArgs, ScanArgs, parse_term};
+
+/// Where a store is if nothing else is said.
+const DEFAULT_STORE: &str = "file://./data/dm";
+
+/// Operate a datamanager store.
+///
+/// Data goes to standard output, everything else to standard error.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// Print JSON, one value a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Log more to standard error; twice for still more. RUST_LOG chooses in detail
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which store.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Where the store is: file:///absolute/path, file://./relative/path, a bare path, or s3://, gs://, az:// with
+    /// bucket and path. Writing makes it if the place is empty
+    #[arg(long, global = true, value_name = "URL", env = "DM_STORE", default_value = DEFAULT_STORE)]
+    pub(crate) store: String,
+
+    /// Where the log is kept; a store keeps the log that it was made with
+    #[arg(long, global = true, value_name = "file")]
+    pub(crate) log: Option<LogKind>,
+
+    /// A path below the URL's own
+    #[arg(long, global = true, value_name = "P")]
+    pub(crate) base_path: Option<String>,
+
+    /// Keep the log in etcd; not there yet
+    #[arg(long, global = true, value_name = "ENDPOINTS")]
+    pub(crate) etcd: Option<String>,
+
+    /// The prefix of the store's keys in etcd
+    #[arg(long, global = true, value_name = "P")]
+    pub(crate) etcd_prefix: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Store one entry, replacing what is there
+    ///
+    /// Its position in the log is printed to standard error, or with --json to standard output.
+    Put {
+        /// The data type: 1 to 64 of a-z 0-9 _ -
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        id: String,
+        /// The file with the bytes to store; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Print the stored bytes of one entry
+    ///
+    /// They are printed exactly; a line feed is added only when standard output is a terminal. With --json the entry is
+    /// printed as scan does. Exit code 3 if there is no such entry.
+    Get {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        id: String,
+    },
+    /// Delete one entry
+    ///
+    /// Exit code 3 if there is no such entry.
+    Delete {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        id: String,
+    },
+    /// Print the entries of a type in order, the stored bytes and a line feed each
+    ///
+    /// With --json {"id","data"} each, or {"id","data_base64"} where the stored bytes are not JSON.
+    Scan(ScanArgs),
+    /// Print the data types that have entries
+    Types,
+    /// Print how many entries a type has
+    Count {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+    },
+    /// Store many documents: one a line (NDJSON), or the elements of a JSON array
+    ///
+    /// Documents are stored byte for byte, so that a scan gives NDJSON back as it was. Each batch is one transaction:
+    /// it is stored as a whole or not at all, and when something is wrong the batches before stay.
+    /// With --json {"rows","first_row","last_row","seq"} is printed for each batch as soon as it is stored.
+    Load(LoadArgs),
+    /// Print figures of the store
+    Status,
+    /// Read every part of the store and check it; exit code 1 if there is damage
+    Verify,
+    /// Print the records of the log, without the values
+    Wal {
+        /// The number of the first record to print
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+    },
+    /// Write what only the log holds to data files, so that opening replays less
+    Checkpoint,
+    /// Merge all data files into one run and leave out what is deleted or has expired
+    Compact,
+    /// Remove data files, manifests and log files that nothing needs any more, and print the keys of the first two
+    Gc {
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Keep the store's files as they are now, whatever becomes of it; works beside a writer
+    Pin {
+        /// 1 to 100 of a-z A-Z 0-9 - _
+        name: String,
+        /// How long, such as 90s, 15m, 12h or 7d; until it is removed if not given
+        #[arg(long = "for", value_name = "DURATION", value_parser = parse_term)]
+        term: Option<Duration>,
+    },
+    /// Remove a pin
+    ///
+    /// Exit code 3 if there is no such pin.
+    Unpin { name: String },
+    /// Print all pins
+    Pins,
+    /// Delete all entries of a type whose id begins with a prefix; can be repeated after a failure
+    DeletePrefix {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        prefix: String,
+    },
+    /// Delete all entries of a type; can be repeated after a failure
+    Drop {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+    },
+}

@@ -1,0 +1,58 @@
+//! The commands, one file for each group.
+
+mod entries;
+mod inspect;
+mod listing;
+mod load;
+mod maintenance;
+
+use datamanager::DataManager;
+
+use crate::cli::{Cli, Command};
+use crate::output::Output;
+
+pub(crate) use listing::ScanArgs;
+pub(crate) use load::LoadArgs;
+pub(crate) use maintenance::parse_term;
+
+/// Runs the command of the command line to its end.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
+    let store = &cli.store;
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Put {
+            data_type,
+            id,
+            file,
+        } => entries::put(store, output, &data_type, &id, &file).await,
+        Command::Get { data_type, id } => entries::get(store, output, &data_type, &id).await,
+        Command::Delete { data_type, id } => entries::delete(store, output, &data_type, &id).await,
+        Command::Scan(args) => listing::scan(store, output, &args).await,
+        Command::Types => listing::types(store, output).await,
+        Command::Count { data_type } => listing::count(store, output, &data_type).await,
+        Command::Load(args) => load::load(store, output, &args).await,
+        Command::Status => inspect::status(store, output).await,
+        Command::Verify => inspect::verify(store, output).await,
+        Command::Wal { from } => inspect::wal(store, output, from).await,
+        Command::Checkpoint => maintenance::checkpoint(store, output).await,
+        Command::Compact => maintenance::compact(store, output).await,
+        Command::Gc { dry_run } => maintenance::gc(store, output, dry_run).await,
+        Command::Pin { name, term } => maintenance::pin(store, output, &name, term).await,
+        Command::Unpin { name } => maintenance::unpin(store, &name).await,
+        Command::Pins => maintenance::pins(store, output).await,
+        Command::DeletePrefix { data_type, prefix } => {
+            maintenance::delete_prefix(store, output, &data_type, &prefix).await
+        }
+        Command::Drop { data_type } => {
+            maintenance::delete_prefix(store, output, &data_type, "").await
+        }
+    }
+}
+
+/// Closes the store and gives the result of the work, or the failure to close if the work went well.
+async fn close_after<T>(store: DataManager, result: anyhow::Result<T>) -> anyhow::Result<T> {
+    let closed = store.close().await;
+    let value = result?;
+    closed?;
+    Ok(value)
+}

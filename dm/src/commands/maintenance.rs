@@ -1,0 +1,191 @@
+//! What keeps a store in order: `checkpoint`, `compact`, `gc`, pins, and deleting many entries.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use datamanager::Pin;
+use indicatif::ProgressBar;
+
+use super::close_after;
+use super::inspect::shown_time;
+use crate::cli::StoreArgs;
+use crate::exit::Reason;
+use crate::output::{Output, counted, note};
+
+/// How often a bar without a known length moves.
+const SPINNER_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(super) async fn checkpoint(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
+    let store = store.open().await?;
+    let report = with_spinner("writing data files", store.checkpoint()).await;
+    let report = close_after(store, report.map_err(Into::into)).await?;
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        note(format_args!(
+            "data files hold everything up to {}: {} and {} written, {}",
+            report.covered,
+            counted(report.files, "file"),
+            counted(report.entries, "entry"),
+            counted(report.bytes, "byte")
+        ));
+    }
+    output.finish()
+}
+
+pub(super) async fn compact(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
+    let store = store.open().await?;
+    let work = async {
+        store.checkpoint().await?;
+        store.compact().await
+    };
+    let report = with_spinner("merging data files", work).await;
+    let report = close_after(store, report.map_err(Into::into)).await?;
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        note(format_args!(
+            "{} merged into {}, {} into {}; {} left",
+            counted(report.files_read, "file"),
+            report.files_written,
+            counted(report.bytes_read, "byte"),
+            report.bytes_written,
+            counted(report.runs, "run")
+        ));
+    }
+    output.finish()
+}
+
+pub(super) async fn gc(store: &StoreArgs, mut output: Output, dry_run: bool) -> anyhow::Result<()> {
+    let report = if dry_run {
+        let store = store.open_read_only().await?;
+        let report = store.find_garbage().await;
+        close_after(store, report.map_err(Into::into)).await?
+    } else {
+        let store = store.open().await?;
+        let report = store.collect_garbage().await;
+        close_after(store, report.map_err(Into::into)).await?
+    };
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        for key in report.manifests.iter().chain(&report.data_files) {
+            output.line(key)?;
+        }
+        let what = if dry_run {
+            "would be removed"
+        } else {
+            "removed"
+        };
+        note(format_args!(
+            "{}, {} ({}) and {} {what}",
+            counted(report.manifests.len() as u64, "manifest"),
+            counted(report.data_files.len() as u64, "data file"),
+            counted(report.bytes, "byte"),
+            if dry_run {
+                "the log files behind them".to_owned()
+            } else {
+                counted(report.log_files, "log file")
+            }
+        ));
+    }
+    output.finish()?;
+    if !report.failed.is_empty() {
+        bail!(
+            "{} could not be removed; the next run tries again",
+            counted(report.failed.len() as u64, "object")
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn pin(
+    store: &StoreArgs,
+    mut output: Output,
+    name: &str,
+    term: Option<Duration>,
+) -> anyhow::Result<()> {
+    let store = store.open_read_only().await?;
+    let pin = store.pin(name, term).await;
+    let pin = close_after(store, pin.map_err(Reason::argument)).await?;
+    if output.is_json() {
+        output.json(&pin)?
+    } else {
+        note(shown_pin(&pin))
+    }
+    output.finish()
+}
+
+pub(super) async fn unpin(store: &StoreArgs, name: &str) -> anyhow::Result<()> {
+    let store = store.open_read_only().await?;
+    let removed = store.unpin(name).await;
+    close_after(store, removed.map_err(Reason::argument)).await
+}
+
+pub(super) async fn pins(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
+    let store = store.open_read_only().await?;
+    let pins = store.pins().await;
+    for pin in close_after(store, pins.map_err(Into::into)).await? {
+        if output.is_json() {
+            output.json(&pin)?
+        } else {
+            output.line(shown_pin(&pin))?
+        }
+    }
+    output.finish()
+}
+
+fn shown_pin(pin: &Pin) -> String {
+    let until = pin.expires_at.map_or_else(
+        || "until it is removed".to_owned(),
+        |time| format!("until {}", shown_time(time)),
+    );
+    format!("{}  {}  {until}", pin.name, pin.manifest_key())
+}
+
+pub(super) async fn delete_prefix(
+    store: &StoreArgs,
+    mut output: Output,
+    data_type: &str,
+    prefix: &str,
+) -> anyhow::Result<()> {
+    let store = store.open().await?;
+    let bar = ProgressBar::new_spinner().with_message("entries deleted");
+    let deleted = store
+        .delete_prefix(data_type, prefix, |deleted| bar.set_position(deleted))
+        .await;
+    bar.finish_and_clear();
+    let deleted = close_after(store, deleted.map_err(Reason::argument)).await?;
+    if output.is_json() {
+        output.json(&serde_json::json!({ "deleted": deleted }))?;
+    } else {
+        note(format_args!("{} deleted", counted(deleted, "entry")));
+    }
+    output.finish()
+}
+
+async fn with_spinner<T>(message: &'static str, work: impl Future<Output = T>) -> T {
+    let bar = ProgressBar::new_spinner().with_message(message);
+    bar.enable_steady_tick(SPINNER_INTERVAL);
+    let result = work.await;
+    bar.finish_and_clear();
+    result
+}
+
+/// Reads a time span such as `90s`, `15m`, `12h` or `7d`.
+pub(crate) fn parse_term(text: &str) -> Result<Duration, String> {
+    let expected = || format!("{text:?} is not a number with s, m, h or d behind it");
+    let unit = text.chars().last().ok_or_else(expected)?;
+    let seconds_each: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(expected()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| expected())?;
+    number
+        .checked_mul(seconds_each)
+        .map(Duration::from_secs)
+        .ok_or_else(expected)
+}

@@ -1,0 +1,48 @@
+//! Opening the store that the command line names.
+
+use anyhow::Context;
+use datamanager::{Builder, DataManager};
+use url::form_urlencoded;
+
+use crate::cli::StoreArgs;
+use crate::exit::Reason;
+
+impl StoreArgs {
+    /// What to open, not opened yet.
+    pub(crate) fn builder(&self) -> anyhow::Result<Builder> {
+        if self.etcd.is_some() || self.etcd_prefix.is_some() {
+            let what = "--etcd and --etcd-prefix: this version of dm keeps its log in files; a log in etcd is not there yet";
+            return Err(Reason::usage(what).into());
+        }
+        let mut builder = Builder::from_url(&self.url())
+            .map_err(Reason::argument)
+            .with_context(|| format!("--store {:?}", self.store))?
+            .name("dm");
+        if let Some(log) = self.log {
+            builder = builder.log(log);
+        }
+        Ok(builder)
+    }
+
+    /// Opens the store for writing, and makes it if the place is empty.
+    pub(crate) async fn open(&self) -> anyhow::Result<DataManager> {
+        Ok(self.builder()?.open().await?)
+    }
+
+    /// Opens the store for reading, beside whoever writes.
+    pub(crate) async fn open_read_only(&self) -> anyhow::Result<DataManager> {
+        Ok(self.builder()?.read_only().open().await?)
+    }
+
+    /// The URL, with the base path as a part of its query.
+    fn url(&self) -> String {
+        let Some(base_path) = &self.base_path else {
+            return self.store.clone();
+        };
+        let parameter: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("base_path", base_path)
+            .finish();
+        let separator = if self.store.contains('?') { '&' } else { '?' };
+        format!("{}{separator}{parameter}", self.store)
+    }
+}

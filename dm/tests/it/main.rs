@@ -1,0 +1,14 @@
+//! The command as a shell runs it: the real binary, on real directories.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+mod bad_input;
+mod beside_a_writer;
+mod crash;
+mod damage;
+mod entries;
+mod full_disk;
+mod load;
+mod maintenance;
+mod usage;
