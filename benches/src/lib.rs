@@ -1,1 +1,20 @@
 //! Workloads and measurements.
+//!
+//! The criterion benches `commit`, `read` and `scan` share what is here: numbers from a fixed seed, the entries made of
+//! them, and stores that hold such entries. `docs/performance.md` says how they are run and what they have shown.
+//!
+//! ```
+//! let value = benches::entry_value(7, 400);
+//! assert_eq!(value.len(), 400);
+//! assert!(benches::belongs_to(&value, &benches::entry_id(7)));
+//! ```
+
+mod bench_store;
+mod entries;
+mod numbers;
+mod scale;
+
+pub use bench_store::{BenchStore, FILLED_VALUE_BYTES};
+pub use entries::{DATA_TYPE, belongs_to, entry_id, entry_value};
+pub use numbers::Numbers;
+pub use scale::Scale;
