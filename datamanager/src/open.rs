@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use ost::Ost;
@@ -124,13 +125,56 @@ impl Builder {
         } else {
             Some(self.prepare(environment.as_ref()).await?)
         };
+        let instance = self.instance_name(environment.as_ref());
+        let found = self.read_back(&environment, &instance).await?;
+        let state = &found.state;
+        log::info!(
+            instance, store:% = state.store(), epoch = state.epoch(), seq = state.position().seq, read_only = self.read_only;
+            "opened {}", self.ost.location()
+        );
+        let dead_jobs: Vec<u64> = state.view().control.open_jobs.keys().copied().collect();
+        let unannounced = state.view().control.manifest_number < state.view().files.manifest.number;
+        let store = self.start(environment, found, lock)?;
+        if store.is_read_only() {
+            store.follow_manifests();
+        } else {
+            store.jobs().end_dead_jobs(dead_jobs, unannounced).await?;
+            store.start_maintenance()?;
+        }
+        Ok(store)
+    }
+
+    /// Reads the newest manifest and the log behind it. Beside a writer these may be replaced and removed while they are
+    /// read, so a reader begins again a few times before it believes that something is missing.
+    async fn read_back(
+        &self,
+        environment: &Arc<dyn Environment>,
+        instance: &str,
+    ) -> Result<Found, Error> {
+        const ATTEMPTS_MAX: u32 = 5;
+        const DELAY: Duration = Duration::from_millis(20);
+        for _ in 1..ATTEMPTS_MAX {
+            match self.try_to_read_back(environment, instance).await {
+                Err(error) if self.read_only && is_about_something_missing(&error) => {
+                    environment.sleep(DELAY).await;
+                }
+                result => return result,
+            }
+        }
+        self.try_to_read_back(environment, instance).await
+    }
+
+    async fn try_to_read_back(
+        &self,
+        environment: &Arc<dyn Environment>,
+        instance: &str,
+    ) -> Result<Found, Error> {
         let store = Store::load(&self.ost)
             .await?
             .ok_or_else(|| store::no_store(&self.ost))?;
         self.check_log(store.epoch.log)?;
-        let instance = self.instance_name(environment.as_ref());
         let log = self
-            .open_log(&environment, &store, &instance)
+            .open_log(environment, &store, instance)
             .await
             .map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
 
@@ -145,50 +189,40 @@ impl Builder {
             None,
         );
         let covered = files.manifest.covered;
-        let mut state = State::new(
-            instance.clone(),
-            store.id,
-            settings.clone(),
-            Arc::new(files),
-        );
+        let mut state = State::new(instance.to_owned(), store.id, settings, Arc::new(files));
         let mut records = log.read(covered);
         while let Some(record) = records.next().await {
-            state
-                .apply(&record.map_err(|error| needed(error, store.damaged_manifest.as_ref()))?)?;
+            let record = record.map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
+            state.apply(&record)?;
         }
         drop(records);
         check_reached(&state)?;
         if let Some(damaged) = &store.damaged_manifest
             && !self.read_only
         {
-            store::set_manifest_aside(&self.ost, damaged, &instance).await?;
+            store::set_manifest_aside(&self.ost, damaged, instance).await?;
         }
-        log::info!(
-            instance, store:% = store.id, epoch = state.epoch(), seq = state.position().seq, read_only = self.read_only;
-            "opened {}", self.ost.location()
-        );
-        let dead_jobs: Vec<u64> = state.view().control.open_jobs.keys().copied().collect();
-        let unannounced = state.view().control.manifest_number < state.view().files.manifest.number;
-        let store = self.start(environment, state, log, store.epoch.log, context, lock)?;
-        if store.is_read_only() {
-            store.follow_manifests();
-        } else {
-            store.jobs().end_dead_jobs(dead_jobs, unannounced).await?;
-            store.start_maintenance()?;
-        }
-        Ok(store)
+        Ok(Found {
+            state,
+            log,
+            log_kind: store.epoch.log,
+            context,
+        })
     }
 
     /// Starts the committer and makes the handle.
     fn start(
         self,
         environment: Arc<dyn Environment>,
-        state: State,
-        log: Arc<dyn Log>,
-        log_kind: LogKind,
-        context: FileContext,
+        found: Found,
         lock: Option<Box<dyn Send + Sync>>,
     ) -> Result<DataManager, Error> {
+        let Found {
+            state,
+            log,
+            log_kind,
+            context,
+        } = found;
         let settings = Arc::new(self.settings);
         let queue_kibibytes = settings.queue_bytes_max.div_ceil(1024);
         let (requests, request_receiver) = mpsc::channel(settings.queue_transactions_max);
@@ -340,14 +374,15 @@ impl Builder {
             {
                 return Err(Error::invalid(format!(
                     "{shown:?} is on a network file system ({name}), where log=file is not safe: \
-                     use a local disk, or share the store with log=object"
+                     use a local disk"
                 )));
             }
             let path = directory.join("lock");
             files.try_lock(&path).map_err(refused)?.ok_or_else(|| {
                 Error::unavailable(format!(
                     "another process has {shown:?} open for writing: with log=file a store has one writer at a time; \
-                     reading beside it works (read-only), and log=object lets several processes write"
+                     others can read beside it (read-only); several writers will share a store with log=object, which \
+                     this version does not have yet"
                 ))
             })
         })
@@ -387,6 +422,21 @@ impl Builder {
         .await??;
         Ok(Arc::new(log))
     }
+}
+
+/// A store as it was read back.
+struct Found {
+    state: State,
+    log: Arc<dyn Log>,
+    log_kind: LogKind,
+    context: FileContext,
+}
+
+fn is_about_something_missing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Compacted
+    )
 }
 
 /// A record that the manifest does not cover must be there: its absence is damage (R1).

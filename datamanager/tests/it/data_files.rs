@@ -922,7 +922,7 @@ fn a_checkpoint_larger_than_the_memory_bound_is_due_before_it() {
 
 /// Verification took files that were collected meanwhile for missing ones.
 #[test]
-fn verification_beside_a_busy_writer_finds_no_damage() {
+fn verifying_and_opening_beside_a_busy_writer_find_no_damage() {
     let mut host = quiet(34);
     host.settings.segment_records_max = 3;
     host.settings.data_file_bytes_max = 200;
@@ -942,6 +942,12 @@ fn verification_beside_a_busy_writer_finds_no_damage() {
                     store.collect_garbage().await.unwrap();
                 }
             };
+            let opens = async {
+                for _ in 0..20 {
+                    let view = host.builder(&process).read_only().open().await.unwrap();
+                    view.close().await.unwrap();
+                }
+            };
             let verifies = async {
                 let mut sound = 0;
                 for _ in 0..20 {
@@ -955,7 +961,7 @@ fn verification_beside_a_busy_writer_finds_no_damage() {
                 }
                 assert!(sound > 0);
             };
-            futures::join!(writes, verifies);
+            futures::join!(writes, verifies, opens);
             store.close().await.unwrap();
         })
         .unwrap();

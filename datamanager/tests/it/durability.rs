@@ -49,7 +49,7 @@ async fn one_write_and_one_sync_and_nothing_else_stand_before_an_acknowledgement
     store.close().await.unwrap();
 }
 
-/// Field case DM-20: file handles ran out with many WALs in one pass.
+/// Field case DM-20: file handles ran out with many WALs in one pass, uploads and exports.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_segments_leave_no_open_files() {
     let directory = tempfile::tempdir().unwrap();
@@ -57,6 +57,9 @@ async fn many_segments_leave_no_open_files() {
     let settings = {
         let mut settings = datamanager::Settings::default();
         settings.segment_records_max = 1;
+        settings.data_file_bytes_max = 2_000;
+        settings.wal_retention = std::time::Duration::ZERO;
+        settings.file_retention = std::time::Duration::ZERO;
         settings
     };
     let builder =
@@ -72,6 +75,14 @@ async fn many_segments_leave_no_open_files() {
     }
     store.close().await.unwrap();
     let store = builder().open().await.unwrap();
+    assert_eq!(store.count("item").await.unwrap(), 301);
+    for _ in 0..3 {
+        let report = store.checkpoint().await.unwrap();
+        assert!(report.files > 1 || report.entries == 1, "{report:?}");
+        store.compact().await.unwrap();
+        store.collect_garbage().await.unwrap();
+        store.put_raw("item", "first", "y").await.unwrap();
+    }
     assert_eq!(store.count("item").await.unwrap(), 301);
     store.close().await.unwrap();
     // Other tests of this binary open files too; three hundred leaked ones would show all the same.
