@@ -22,7 +22,8 @@ fn second_writer_is_refused_and_readers_are_not() {
             1,
             &[
                 "another process has",
-                "log=object lets several processes write",
+                "others can read beside it (read-only)",
+                "several writers will share a store with log=object",
             ],
         );
     }

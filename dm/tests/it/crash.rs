@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Place, Random, documents};
+use crate::support::{Place, Random, documents, number_from};
 
 const BATCH_ROWS: u64 = 20;
 const KILL_AFTER_MS_MAX: usize = 250;
@@ -33,10 +33,6 @@ fn killed_load_leaves_whole_batches_and_every_acknowledged_one() {
         assert_eq!(place.dm(&["count", data_type]).done(), format!("{rows}\n"));
     }
     println!("rows of each round: {rows_of_rounds:?}");
-}
-
-fn number_from(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
 }
 
 /// From when on the time until the kill counts: opening the store takes longer with every round.

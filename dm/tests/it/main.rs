@@ -11,4 +11,5 @@ mod entries;
 mod full_disk;
 mod load;
 mod maintenance;
+mod memory;
 mod usage;
