@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 
 use crate::PosixStore;
+use crate::ost_url::Provider;
 
 /// An `object_store` backend, and what is known of it beyond that.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub(crate) enum BackendKind {
     /// Our own process's memory.
     Memory,
     /// S3, GCS or Azure, opened from a URL.
-    Bucket,
+    Bucket(Provider),
     /// The user's, of which nothing is known.
     Own,
 }
@@ -29,6 +30,10 @@ pub(crate) enum BackendKind {
 impl BackendKind {
     /// Whether lists come in byte order of their keys.
     pub(crate) fn lists_in_order(&self) -> bool {
-        !matches!(self, BackendKind::Own)
+        // Azure orders its names as UTF-16, or by directories where an account has these.
+        !matches!(
+            self,
+            BackendKind::Own | BackendKind::Bucket(Provider::Azure)
+        )
     }
 }

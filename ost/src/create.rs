@@ -10,7 +10,7 @@ use crate::{Create, Error, ObjectPath, Ost};
 /// Stores `content` unless the key is taken.
 pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Result<Create, Error> {
     #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
-    if matches!(ost.backend().kind, BackendKind::Bucket) {
+    if matches!(ost.backend().kind, BackendKind::Bucket(_)) {
         return crate::bucket::create(ost, path, content).await;
     }
     let result = async {

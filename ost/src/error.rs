@@ -15,7 +15,7 @@ pub enum ErrorKind {
     NotFound,
     /// The key, URL, setting or request can never work: fix it.
     Invalid,
-    /// The credentials or permissions do not allow it: tell the operator.
+    /// The credentials, permissions or this machine's clock do not allow it: tell the operator.
     Denied,
     /// The backend is down, throttling or full: retry later. An object being written may have been stored or not;
     /// an overwrite can simply be repeated.
@@ -41,6 +41,9 @@ impl fmt::Display for ErrorKind {
         })
     }
 }
+
+/// What S3 and Azure say of a request that was signed at another time than theirs.
+const CLOCK_SIGNS: [&str; 2] = ["RequestTimeTooSkewed", "Request date header too old"];
 
 /// Why an operation failed. The message names the operation, the key and the location; the cause is its
 /// [`source`](StdError::source) and not part of the message.
@@ -71,6 +74,11 @@ impl Error {
     /// The error of a backend, put into our words.
     pub(crate) fn from_backend(message: String, error: object_store::Error) -> Error {
         let kind = kind_of(&error);
+        let message = if kind == ErrorKind::Denied && tells_of_clock(&error) {
+            format!("{message}: the clock of this machine and that of the service differ too much")
+        } else {
+            message
+        };
         Error {
             kind,
             message,
@@ -150,6 +158,11 @@ fn kind_of(error: &object_store::Error) -> ErrorKind {
         | object_store::Error::Unauthenticated { .. } => ErrorKind::Denied,
         other => kind_of_causes(other),
     }
+}
+
+fn tells_of_clock(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    CLOCK_SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 /// The kind that the chain of causes tells; without any sign, the backend is taken as unavailable.

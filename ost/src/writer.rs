@@ -115,13 +115,12 @@ impl ObjectWriter {
             self.send(rest).await?;
         }
         self.settle(0).await?;
-        if let Some(mut upload) = self.upload.take()
+        if let Some(upload) = &mut self.upload
             && let Err(error) = upload.complete().await
         {
-            let failed = self.fail(error);
-            self.upload = Some(upload);
-            return Err(failed);
+            return Err(self.fail(error));
         }
+        self.upload = None;
         Ok(self.size)
     }
 
@@ -176,7 +175,14 @@ impl ObjectWriter {
 
     fn fail(&mut self, error: object_store::Error) -> Error {
         self.failed = true;
-        self.ost.failed_write("write", &self.path, error)
+        let is_begun = self.upload.is_some();
+        let error = self.ost.failed("write", &self.path, error);
+        match error.kind() {
+            // The bucket was there. The upload is not: it was completed by an attempt whose answer was lost, or
+            // dropped by the service.
+            ErrorKind::NotFound if is_begun => error.with_kind(ErrorKind::Unavailable),
+            _ => error.needing_no_object(),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -193,7 +199,7 @@ impl Drop for ObjectWriter {
     fn drop(&mut self) {
         // A bucket keeps, and bills, the parts of an upload until it is told to drop them.
         if let Some(mut upload) = self.upload.take()
-            && matches!(self.ost.backend().kind, BackendKind::Bucket)
+            && matches!(self.ost.backend().kind, BackendKind::Bucket(_))
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             self.under_way.clear();

@@ -4,12 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-};
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, Result};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::{Create, ObjectPath, Ost};
@@ -20,91 +17,24 @@ const RESENDS_MAX: u32 = 3;
 /// The first wait before a create is sent again; each further one is twice as long.
 const RESEND_DELAY: Duration = Duration::from_millis(200);
 
-/// What a service answers to a conditional put that met another one; nothing was stored.
-const CONFLICT: u16 = 409;
-
-/// An answer that `object_store` takes as one to try again after.
-const TOO_MANY_REQUESTS: u16 = 429;
+/// A create that has taken this long is not sent again, so that it ends within two minutes.
+const RESEND_WITHIN: Duration = Duration::from_secs(20);
 
 /// What became of the attempts of one create. It travels with the request, because `object_store` tells only of the
 /// last attempt.
 #[derive(Clone, Debug, Default)]
-struct Attempts {
+pub(super) struct Attempts {
     /// Whether one of them may have been stored although it failed.
     is_open: Arc<AtomicBool>,
 }
 
 impl Attempts {
-    fn leave_open(&self) {
+    pub(super) fn leave_open(&self) {
         self.is_open.store(true, Ordering::SeqCst);
     }
 
     fn is_open(&self) -> bool {
         self.is_open.load(Ordering::SeqCst)
-    }
-}
-
-/// Connects as `connector` does, and watches the attempts of creates.
-#[derive(Debug)]
-pub(super) struct Watching<Connector> {
-    connector: Connector,
-    /// Whether 409 says that nothing is decided yet (S3), instead of that the object exists.
-    conflict_is_undecided: bool,
-}
-
-impl<Connector> Watching<Connector> {
-    pub(super) fn new(connector: Connector, conflict_is_undecided: bool) -> Watching<Connector> {
-        Watching {
-            connector,
-            conflict_is_undecided,
-        }
-    }
-}
-
-impl<Connector: HttpConnector> HttpConnector for Watching<Connector> {
-    fn connect(&self, options: &ClientOptions) -> Result<HttpClient> {
-        let client = self.connector.connect(options)?;
-        let conflict_is_undecided = self.conflict_is_undecided;
-        Ok(HttpClient::new(WatchingService {
-            client,
-            conflict_is_undecided,
-        }))
-    }
-}
-
-#[derive(Debug)]
-struct WatchingService {
-    client: HttpClient,
-    conflict_is_undecided: bool,
-}
-
-#[async_trait]
-impl HttpService for WatchingService {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let Some(attempts) = request.extensions().get::<Attempts>().cloned() else {
-            return self.client.execute(request).await;
-        };
-        match self.client.execute(request).await {
-            Ok(mut response) => {
-                match response.status().as_u16() {
-                    CONFLICT if self.conflict_is_undecided => {
-                        if let Ok(status) = TOO_MANY_REQUESTS.try_into() {
-                            *response.status_mut() = status;
-                        }
-                    }
-                    // Behind a gateway's error the service may have done its work.
-                    408 | 500.. => attempts.leave_open(),
-                    _ => {}
-                }
-                Ok(response)
-            }
-            Err(error) => {
-                if error.kind() != HttpErrorKind::Connect {
-                    attempts.leave_open();
-                }
-                Err(error)
-            }
-        }
     }
 }
 
@@ -114,6 +44,7 @@ pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Resu
         .store_path(path)
         .map_err(|error| ost.failed_write("create", path, error))?;
     let attempts = Attempts::default();
+    let began = Instant::now();
     let mut resends = 0;
     loop {
         let mut options = PutOptions::from(PutMode::Create);
@@ -133,7 +64,8 @@ pub(crate) async fn create(ost: &Ost, path: &ObjectPath, content: Bytes) -> Resu
         if !attempts.is_open() {
             return Err(error);
         }
-        if error.kind() != ErrorKind::Unavailable || resends >= RESENDS_MAX {
+        let is_late = resends >= RESENDS_MAX || began.elapsed() >= RESEND_WITHIN;
+        if error.kind() != ErrorKind::Unavailable || is_late {
             return Err(error.with_kind(ErrorKind::Unknown));
         }
         tokio::time::sleep(RESEND_DELAY * 2_u32.pow(resends)).await;

@@ -5,6 +5,8 @@ mod attempts;
 #[cfg(feature = "aws")]
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+mod watching;
 
 use std::sync::Arc;
 
@@ -26,38 +28,49 @@ pub(crate) fn open(provider: Provider, bucket: &str, options: &OstOptions) -> Re
     }?;
     Ok(Backend {
         store,
-        kind: BackendKind::Bucket,
+        kind: BackendKind::Bucket(provider),
     })
 }
 
-/// How long requests are tried again after errors that may pass.
+/// How requests are tried again after errors that may pass.
+///
+/// The waits begin short, because most conflicts are over at once, and grow to seconds with chance, so that many
+/// clients do not come back together. All of them together outlast 20 s of throttling, and are less than two
+/// minutes; the time limit mostly comes first. It is less than a signature's life, and short enough for callers to
+/// tell theirs. `object_store`'s own ten waits are over after 3 s.
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 fn retries() -> object_store::RetryConfig {
+    use std::time::Duration;
+
     object_store::RetryConfig {
-        // Less than a signature's life, and short enough for callers to tell theirs.
-        retry_timeout: std::time::Duration::from_secs(60),
-        ..Default::default()
+        backoff: object_store::BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 6.0,
+        },
+        max_retries: 22,
+        retry_timeout: Duration::from_secs(60),
     }
 }
 
 #[cfg(feature = "aws")]
 fn s3(bucket: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> {
-    let connector =
-        attempts::Watching::new(object_store::client::ReqwestConnector::default(), true);
-    Ok(Arc::new(
-        s3_builder(bucket, options)
-            .with_http_connector(connector)
-            .build()?,
-    ))
+    Ok(Arc::new(s3_builder(bucket, options).build()?))
 }
 
 #[cfg(feature = "aws")]
-fn s3_builder(bucket: &str, options: &OstOptions) -> object_store::aws::AmazonS3Builder {
+pub(crate) fn s3_builder(bucket: &str, options: &OstOptions) -> object_store::aws::AmazonS3Builder {
     use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+    use object_store::client::ReqwestConnector;
 
+    let connector = watching::Watching::new(ReqwestConnector::default(), true);
     let mut builder = AmazonS3Builder::from_env()
+        .with_http_connector(connector)
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // Only one object is deleted at a time. A refused one is then told by the status, and services without
+        // the request for many can be used.
+        .with_disable_bulk_delete(true)
         .with_virtual_hosted_style_request(!options.path_style.unwrap_or(true))
         .with_retry(retries());
     if let Some(endpoint) = &options.endpoint {
@@ -77,7 +90,7 @@ fn gcs(bucket: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> {
     use object_store::gcp::GoogleCloudStorageBuilder;
 
     let connector =
-        attempts::Watching::new(object_store::client::ReqwestConnector::default(), false);
+        watching::Watching::new(object_store::client::ReqwestConnector::default(), false);
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(bucket)
         .with_retry(retries())
@@ -96,7 +109,7 @@ fn azure(container: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> 
     use object_store::azure::MicrosoftAzureBuilder;
 
     let connector =
-        attempts::Watching::new(object_store::client::ReqwestConnector::default(), false);
+        watching::Watching::new(object_store::client::ReqwestConnector::default(), false);
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(container)
         .with_retry(retries())

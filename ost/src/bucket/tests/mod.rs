@@ -1,104 +1,23 @@
-//! Creates against a scripted S3.
+//! Everything that an S3 can answer, against a scripted one.
 
-use std::sync::{Arc, Mutex};
+mod scripted;
+mod throttling;
+mod uploads;
 
-use async_trait::async_trait;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    HttpResponseBody, HttpService,
-};
-use object_store::{ClientOptions, Result};
+use object_store::client::HttpErrorKind;
 
-use super::attempts::Watching;
-use super::s3_builder;
-use crate::backend::{Backend, BackendKind};
-use crate::ost::UploadLimits;
-use crate::path::BasePath;
-use crate::{Create, ErrorKind, ObjectPath, Ost, OstOptions};
+use crate::{Create, ErrorKind, ObjectPath};
 
-/// One answer: a status with a body, or a connection that broke.
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Status(u16, &'static str),
-    Broken(HttpErrorKind),
-}
-
-/// Gives its answers in order, and the last one for ever.
-#[derive(Clone, Debug)]
-struct Scripted {
-    answers: Arc<Mutex<Vec<Answer>>>,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl HttpConnector for Scripted {
-    fn connect(&self, _options: &ClientOptions) -> Result<HttpClient> {
-        Ok(HttpClient::new(self.clone()))
-    }
-}
-
-#[async_trait]
-impl HttpService for Scripted {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let line = format!("{} {}", request.method(), request.uri().path());
-        self.requests.lock().unwrap().push(line);
-        let mut answers = self.answers.lock().unwrap();
-        let answer = if answers.len() > 1 {
-            answers.remove(0)
-        } else {
-            answers[0]
-        };
-        match answer {
-            Answer::Broken(kind) => Err(HttpError::new(kind, std::io::Error::other("scripted"))),
-            Answer::Status(status, body) => {
-                let mut response = HttpResponse::new(HttpResponseBody::from(body.to_owned()));
-                *response.status_mut() = status.try_into().unwrap();
-                let length = body.len().to_string().parse().unwrap();
-                let headers = response.headers_mut();
-                headers.insert("etag", "\"1\"".parse().unwrap());
-                headers.insert("content-length", length);
-                headers.insert(
-                    "last-modified",
-                    "Tue, 01 Jan 2030 00:00:00 GMT".parse().unwrap(),
-                );
-                Ok(response)
-            }
-        }
-    }
-}
-
-fn scripted(answers: &[Answer]) -> (Scripted, Ost) {
-    let s3 = Scripted {
-        answers: Arc::new(Mutex::new(answers.to_vec())),
-        requests: Arc::default(),
-    };
-    let options = OstOptions {
-        region: Some("eu".to_owned()),
-        ..OstOptions::default()
-    };
-    let builder = s3_builder("bucket", &options)
-        .with_access_key_id("key")
-        .with_secret_access_key("secret")
-        .with_http_connector(Watching::new(s3.clone(), true));
-    let backend = Backend {
-        store: Arc::new(builder.build().unwrap()),
-        kind: BackendKind::Bucket,
-    };
-    let base_path = BasePath::parse("base").unwrap();
-    let location = "s3://bucket/base".to_owned();
-    (
-        s3,
-        Ost::from_parts(backend, base_path, location, None, UploadLimits::default()),
-    )
-}
+use scripted::{Answer, in_order, scripted};
 
 async fn create(answers: &[Answer]) -> (Result<Create, ErrorKind>, usize) {
-    let (s3, ost) = scripted(answers);
+    let (s3, ost) = scripted(in_order(answers));
     let path = ObjectPath::parse("wal/1").unwrap();
     let created = ost
         .create(&path, "mine".into())
         .await
         .map_err(|error| error.kind());
-    let requests = s3.requests.lock().unwrap().len();
+    let requests = s3.requests().len();
     (created, requests)
 }
 
@@ -183,7 +102,7 @@ async fn answers_get_the_kind_that_tells_what_to_do() {
         (429, ErrorKind::Unavailable, ErrorKind::Unavailable),
         (503, ErrorKind::Unavailable, ErrorKind::Unavailable),
     ] {
-        let (_, ost) = scripted(&[Answer::Status(status, "")]);
+        let (_, ost) = scripted(in_order(&[Answer::Status(status, "")]));
         assert_eq!(ost.get(&path).await.unwrap_err().kind(), read, "{status}");
         assert_eq!(
             ost.put(&path, "".into()).await.unwrap_err().kind(),
@@ -201,20 +120,19 @@ async fn answers_get_the_kind_that_tells_what_to_do() {
 #[tokio::test(start_paused = true)]
 async fn os_17_range_of_an_empty_object_is_empty() {
     let path = ObjectPath::parse("x").unwrap();
-    let (s3, ost) = scripted(&[Answer::Status(416, "InvalidRange"), OK]);
+    let (s3, ost) = scripted(in_order(&[Answer::Status(416, "InvalidRange"), OK]));
     assert_eq!(ost.get_range(&path, 0..10).await.unwrap(), "");
-    let requests = s3.requests.lock().unwrap().clone();
-    assert_eq!(requests, ["GET /bucket/base/x", "HEAD /bucket/base/x"]);
+    assert_eq!(s3.lines(), ["GET /bucket/base/x", "HEAD /bucket/base/x"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn os_01_key_on_the_wire_is_encoded_once() {
-    let (s3, ost) = scripted(&[OK]);
+    let (s3, ost) = scripted(in_order(&[OK]));
     for key in ["a%20b", "a b", "c#d+e?", "ä/漢"] {
         ost.put(&ObjectPath::parse(key).unwrap(), "".into())
             .await
             .unwrap();
-        let request = s3.requests.lock().unwrap().pop().unwrap();
+        let request = s3.lines().pop().unwrap();
         let wire = request
             .strip_prefix("PUT /bucket/base/")
             .unwrap()
@@ -225,4 +143,25 @@ async fn os_01_key_on_the_wire_is_encoded_once() {
             .unwrap();
         assert_eq!(decoded, key, "{wire}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn os_20_denied_delete_is_told_and_stops_nothing_else() {
+    let (s3, ost) = scripted(|request| match request.method.as_str() {
+        "DELETE" if request.path.ends_with("/locked") => Answer::Status(403, "AccessDenied"),
+        "DELETE" => Answer::Status(204, ""),
+        _ => Answer::Status(200, "content"),
+    });
+    let locked = ObjectPath::parse("locked").unwrap();
+    let other = ObjectPath::parse("other").unwrap();
+    let error = ost.delete(&locked).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert_eq!(s3.requests().len(), 1, "a denied delete is tried again");
+    ost.delete(&other).await.unwrap();
+    ost.put(&locked, "new".into()).await.unwrap();
+    assert_eq!(ost.get(&locked).await.unwrap(), "content");
+    assert_eq!(
+        s3.lines()[..2],
+        ["DELETE /bucket/base/locked", "DELETE /bucket/base/other"]
+    );
 }
