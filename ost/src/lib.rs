@@ -17,6 +17,19 @@
 //! # Ok::<(), ost::Error>(())
 //! # }).unwrap();
 //! ```
+//!
+//! # What it was tested with
+//!
+//! Everything below runs in `scripts/test`.
+//!
+//! | Backend | Tested with | Not tested |
+//! |---|---|---|
+//! | local directory, memory | the suite [`conformance`], crashes, full disks | network file systems |
+//! | S3 | the suite by URL against `testing::S3Server` (`s3s` and `s3s-fs`, with signatures) and against moto, there without parallel creates, which it does not decide; answers of a scripted S3: conflicts, throttling, errors within success, lost answers, old signatures | Amazon's service and other products; virtual hosts, TLS, credentials from a metadata service |
+//! | Azure | the suite by URL against Azurite | Azure itself; accounts with directories; pages of a list; broken connections and throttling |
+//! | GCS | nothing but the code that it shares with the others | all of it; no service for tests was tried |
+//!
+//! Before others trust a store to a service that is not in this table, run [`conformance::run`] on it.
 
 mod backend;
 mod bucket;
@@ -30,6 +43,8 @@ mod ost_url;
 mod path;
 mod posix;
 mod reader;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wrappers;
 mod writer;
 

@@ -41,6 +41,9 @@ pub use writes::{
 pub struct Abilities {
     /// Whether the objects `a` and `a/b` can both be there. Local directories cannot. Default: true.
     pub holds_deeper_keys: bool,
+    /// Whether parallel creates are decided one after the other. A store without it can have one writer only.
+    /// Default: true.
+    pub decides_parallel_creates: bool,
     /// The longest segment of a key, in bytes. Default: 255, as long as keys may be.
     pub segment_bytes_max: usize,
     /// The objects of the case that needs many; more than a page of a list has. Default: 2,500.
@@ -53,6 +56,7 @@ impl Default for Abilities {
     fn default() -> Abilities {
         Abilities {
             holds_deeper_keys: true,
+            decides_parallel_creates: true,
             segment_bytes_max: 255,
             many: 2_500,
             stream_bytes_max: 20 * 1024 * 1024,
@@ -65,7 +69,9 @@ impl Default for Abilities {
 /// # Errors
 /// The case, and what was not as it should be.
 pub async fn run(ost: &Ost, abilities: &Abilities) -> Result<(), Failure> {
-    create_is_won_once(ost).await?;
+    if abilities.decides_parallel_creates {
+        create_is_won_once(ost).await?;
+    }
     create_exists_for_the_same_writer(ost).await?;
     keys_come_back_as_given(ost).await?;
     odd_keys_are_refused(ost).await?;

@@ -5,6 +5,7 @@ use ost::{ObjectPath, Ost};
 
 const MEMORY: Abilities = Abilities {
     holds_deeper_keys: true,
+    decides_parallel_creates: true,
     segment_bytes_max: 255,
     many: 1_100,
     stream_bytes_max: 9 * 1024 * 1024,

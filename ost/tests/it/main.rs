@@ -4,5 +4,11 @@
 mod field_cases;
 mod local;
 mod opening;
+#[cfg(feature = "testing")]
+mod s3;
+#[cfg(feature = "testing")]
+mod services;
 mod suite;
+#[cfg(feature = "testing")]
+mod urls;
 mod wrappers;

@@ -12,6 +12,7 @@ use ost::{
 
 const LOCAL: Abilities = Abilities {
     holds_deeper_keys: false,
+    decides_parallel_creates: true,
     segment_bytes_max: 255,
     many: 2_500,
     stream_bytes_max: 20 * 1024 * 1024,
