@@ -84,6 +84,9 @@ impl DataManager {
 
     /// Opens the store at `url`, and makes it if the place is empty. See [`Builder`] for what a URL can be.
     ///
+    /// # Cancel safety
+    /// Dropping the call lets go of the store; what a first start has made so far is kept by the next.
+    ///
     /// # Errors
     /// As [`Builder::open`].
     pub async fn open(url: &str) -> Result<DataManager, Error> {
@@ -173,6 +176,9 @@ impl DataManager {
     /// A view of the newest state of the whole store, the commits of all processes included: linearizable, at the cost
     /// of one round trip to the log.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Unavailable` when the log cannot be read in time.
     pub async fn latest_snapshot(&self) -> Result<Snapshot, Error> {
@@ -192,6 +198,9 @@ impl DataManager {
 
     /// Waits until the state at `position` has been applied here, so that reads see it.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Unavailable` when that takes longer than `commit_timeout`.
     pub async fn wait_for(&self, position: Position) -> Result<(), Error> {
@@ -210,6 +219,9 @@ impl DataManager {
 
     /// The stored bytes of an entry in the newest applied state, `None` if it is not there.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
     pub async fn get_raw(&self, data_type: &str, id: &str) -> Result<Option<Bytes>, Error> {
@@ -217,6 +229,9 @@ impl DataManager {
     }
 
     /// The stored bytes of several entries of one snapshot, in the order of `ids`.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
@@ -229,6 +244,9 @@ impl DataManager {
     }
 
     /// The entry in the newest applied state, with its position and expiry; `None` if it is not there.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
@@ -246,6 +264,9 @@ impl DataManager {
 
     /// How many entries of a type there are.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Invalid` for a type outside the limits.
     pub async fn count(&self, data_type: &str) -> Result<u64, Error> {
@@ -253,6 +274,9 @@ impl DataManager {
     }
 
     /// Writes one entry in a transaction of its own, which never conflicts.
+    ///
+    /// # Cancel safety
+    /// As [`Transaction::commit`].
     ///
     /// # Errors
     /// As [`Transaction::put_raw`] and [`Transaction::commit`].
@@ -268,6 +292,9 @@ impl DataManager {
     }
 
     /// Deletes one entry in a transaction of its own, which never conflicts.
+    ///
+    /// # Cancel safety
+    /// As [`Transaction::commit`].
     ///
     /// # Errors
     /// As [`Transaction::delete_raw`] and [`Transaction::commit`].
@@ -295,6 +322,9 @@ impl DataManager {
     }
 
     /// What became of a commit that was reported as unknown.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Invalid` for an id of an epoch that the store has not reached, `Unavailable` when the log cannot be read.
@@ -447,6 +477,9 @@ impl DataManager {
 
     /// Deletes all entries of a type; see [`DataManager::delete_prefix`].
     ///
+    /// # Cancel safety
+    /// As [`DataManager::delete_prefix`].
+    ///
     /// # Errors
     /// As [`DataManager::delete_prefix`].
     pub async fn drop_type(
@@ -460,6 +493,9 @@ impl DataManager {
     /// Merges all runs of data files into one now, and leaves out what is deleted or has expired. Reads and rewrites the
     /// whole store; compactions that are due run by themselves.
     ///
+    /// # Cancel safety
+    /// As [`DataManager::checkpoint`].
+    ///
     /// # Errors
     /// As [`DataManager::checkpoint`].
     pub async fn compact(&self) -> Result<CompactionReport, Error> {
@@ -468,6 +504,9 @@ impl DataManager {
     }
 
     /// Runs the compactions that are due now, as happens by itself with the setting `maintain`.
+    ///
+    /// # Cancel safety
+    /// As [`DataManager::checkpoint`].
     ///
     /// # Errors
     /// As [`DataManager::checkpoint`].
@@ -478,6 +517,9 @@ impl DataManager {
 
     /// Removes data files, manifests and log files that are no longer needed, as happens by itself.
     ///
+    /// # Cancel safety
+    /// As [`DataManager::checkpoint`].
+    ///
     /// # Errors
     /// As [`DataManager::checkpoint`].
     pub async fn collect_garbage(&self) -> Result<GarbageReport, Error> {
@@ -487,6 +529,9 @@ impl DataManager {
 
     /// What [`DataManager::collect_garbage`] would remove now; works read-only.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Unavailable` when the storage failed.
     pub async fn find_garbage(&self) -> Result<GarbageReport, Error> {
@@ -494,6 +539,9 @@ impl DataManager {
     }
 
     /// Keeps the newest manifest, its files and the log behind it under `name`, for `term` or until it is removed.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped may or may not have set the pin; it can be repeated.
     ///
     /// # Errors
     /// `Invalid` for a name that is not 1 to 100 letters, digits, `-` and `_`; `Unavailable` when the storage failed.
@@ -503,6 +551,9 @@ impl DataManager {
 
     /// Removes a pin.
     ///
+    /// # Cancel safety
+    /// A call that is dropped may or may not have removed the pin; it can be repeated.
+    ///
     /// # Errors
     /// `NotFound` when there is none of that name.
     pub async fn unpin(&self, name: &str) -> Result<(), Error> {
@@ -510,6 +561,9 @@ impl DataManager {
     }
 
     /// All pins, by name.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Unavailable` when the storage failed, `Corrupt` for a damaged pin.
@@ -520,6 +574,9 @@ impl DataManager {
     /// Commits what is queued, ends the background task and lets go of the store's lock.
     ///
     /// Reads of snapshots that are still held go on; new commits are `Unavailable`. Closing twice is fine.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped does not stop the closing.
     ///
     /// # Errors
     /// `Unavailable` when the task has not ended within 2 seconds, for instance because the disk does not answer.

@@ -84,6 +84,9 @@ impl Builder {
     }
 
     /// Opens for reading only: takes no lock, writes nothing, and follows what another process writes.
+    ///
+    /// A reader that was stopped for longer than the writer keeps its log (`wal_retention`) cannot follow any more:
+    /// [`DataManager::latest_snapshot`] and [`DataManager::wait_for`] are `Compacted` then, and it has to be opened again.
     pub fn read_only(mut self) -> Builder {
         self.read_only = true;
         self
@@ -110,6 +113,9 @@ impl Builder {
     /// Opens the store, and makes it if the place is empty.
     ///
     /// When it returns, everything that was ever acknowledged has been read back.
+    ///
+    /// # Cancel safety
+    /// Dropping the call lets go of the store; what a first start has made so far is kept by the next.
     ///
     /// # Errors
     /// - `NotFound`: there is no store, and it was to be opened read-only.

@@ -160,6 +160,9 @@ impl Scan {
     }
 
     /// The next entry, `None` behind the last.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped has skipped nothing.
     pub async fn next(&mut self) -> Result<Option<Entry>, Error> {
         if self.left == 0 {
             return Ok(None);
@@ -175,6 +178,9 @@ impl Scan {
     }
 
     /// All entries that are left, in memory.
+    ///
+    /// # Cancel safety
+    /// Entries read before the call is dropped are lost with the scan.
     pub async fn collect(mut self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         while let Some(entry) = self.next().await? {

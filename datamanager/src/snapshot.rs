@@ -39,6 +39,9 @@ impl Snapshot {
 
     /// The stored bytes of an entry, `None` if it is not there.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
     pub async fn get_raw(&self, data_type: &str, id: &str) -> Result<Option<Bytes>, Error> {
@@ -47,6 +50,9 @@ impl Snapshot {
     }
 
     /// The entry with its position and expiry, `None` if it is not there.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
@@ -58,6 +64,9 @@ impl Snapshot {
     }
 
     /// The stored bytes of several entries, in the order of `ids`.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
@@ -88,6 +97,9 @@ impl Snapshot {
 
     /// How many entries of a type there are. Reads all of them.
     ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
     /// # Errors
     /// `Invalid` for a type outside the limits.
     pub async fn count(&self, data_type: &str) -> Result<u64, Error> {
@@ -100,6 +112,9 @@ impl Snapshot {
     }
 
     /// The data types that have entries, in order. Reads about one entry of each.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
     pub async fn types(&self) -> Result<Vec<String>, Error> {
         let mut types = Vec::new();
         // Internal types begin with `!`; no user type sorts before `-`.

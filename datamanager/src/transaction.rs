@@ -60,6 +60,9 @@ impl Transaction {
 
     /// The stored bytes of an entry, `None` if it is not there.
     ///
+    /// # Cancel safety
+    /// A call that is dropped may count as a read.
+    ///
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
     pub async fn get_raw(&mut self, data_type: &str, id: &str) -> Result<Option<Bytes>, Error> {
@@ -282,6 +285,9 @@ pub struct TransactionScan<'a> {
 
 impl TransactionScan<'_> {
     /// The next entry, `None` behind the last.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped has skipped nothing.
     pub async fn next(&mut self) -> Result<Option<Entry>, Error> {
         if self.left == 0 {
             return Ok(None);

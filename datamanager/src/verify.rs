@@ -60,6 +60,9 @@ impl Builder {
     /// It takes no lock and may run beside a writer. It also tries whether the storage keeps create-if-absent, with an
     /// object that it removes again.
     ///
+    /// # Cancel safety
+    /// Dropping the call may leave an empty object under `recovery/`, which does no harm.
+    ///
     /// # Errors
     /// `NotFound` when there is no store, `Unavailable` when something could not be read; damage is no error but is
     /// reported.
