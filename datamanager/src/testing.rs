@@ -1,4 +1,5 @@
-//! Environments for tests: processes that a seed runs on one thread, and files that count their calls.
+//! Environments for tests: processes that a seed runs on one thread, the object storage that they share, and files
+//! that count their calls.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,8 +21,10 @@
 mod counting_files;
 mod executor;
 mod simulated_environment;
+mod simulated_objects;
 mod simulation;
 
 pub use self::counting_files::CountingFiles;
 pub use self::simulated_environment::SimulatedEnvironment;
+pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
