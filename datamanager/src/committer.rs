@@ -20,15 +20,18 @@ use crate::entry_key::{GROUP_TYPE, raw_key};
 use crate::environment::Environment;
 use crate::error::Conflict;
 use crate::log::{Append, Log};
+use crate::opener::Opener;
 use crate::record::{Record, RecordBody, TransactionBody};
 use crate::state::{LoadedManifest, State};
 use crate::token::Token;
-use crate::{CommitId, Error, ErrorKind, Position, RecordId, Settings, Timestamp};
+use crate::{CommitId, Error, ErrorKind, Outcome, Position, RecordId, Settings, Timestamp};
 
 /// How long an unclear append is sent again before its callers are told that its outcome is unknown.
 const UNCLEAR_APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a log that cannot be followed is left alone.
 const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// A pause before the newest manifest is read, so that a fault in the log makes no busy loop.
+const RELOAD_DELAY: Duration = Duration::from_millis(10);
 const UNCLEAR_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A transaction on its way into the log.
@@ -81,6 +84,7 @@ pub(crate) struct ControlApplied {
 /// The committer's own state; it runs on a thread of its own, where a log may block on files.
 pub(crate) struct Committer {
     pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) opener: Arc<Opener>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) state: State,
     pub(crate) settings: Arc<Settings>,
@@ -102,7 +106,9 @@ impl Committer {
     /// Runs until the store is closed, its last handle is dropped, or the log can no longer be followed.
     pub(crate) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            log::error!(instance = self.state.instance(); "the store is given up: {}", error.chain());
+            if !self.state.shared().is_stopping() {
+                log::error!(instance = self.state.instance(); "the store is given up: {}", error.chain());
+            }
             self.state.fail(&error);
             self.requests.close();
             while let Some(request) = self.requests.recv().await {
@@ -112,27 +118,70 @@ impl Committer {
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
+        loop {
+            match self.serve_log().await {
+                Ok(Served::Closed) => return Ok(()),
+                Ok(Served::Renewed) => continue,
+                Ok(Served::EpochEnded) => {}
+                // What comes next is gone, or may be: the newest manifest says where to go on (R15).
+                Err(error) if error.kind() == ErrorKind::Compacted => {
+                    log::info!(instance = self.state.instance(); "going on from the newest manifest: {}", error.chain());
+                    self.environment.sleep(RELOAD_DELAY).await;
+                }
+                Err(error) => return Err(error),
+            }
+            self.reload().await?;
+        }
+    }
+
+    /// Serves until the store is closed, or there is an epoch after the one whose log this is.
+    async fn serve_log(&mut self) -> Result<Served, Error> {
         let log = self.log.clone();
         let mut tail = log.tail(self.state.position()).fuse();
         let mut retry = None;
+        let mut next_epoch = None;
         loop {
-            let queue_open = self.state.has_room();
+            if !Arc::ptr_eq(&log, &self.log) {
+                return Ok(Served::Renewed);
+            }
+            if self.is_sealed() && next_epoch.is_none() {
+                next_epoch = Some(self.opener.clone().wait_for_epoch(self.state.epoch() + 1));
+            }
+            let queue_open = self.state.has_room() && !self.is_sealed();
             select_biased! {
                 command = self.commands.recv().fuse() => match command {
                     Some(Command::CatchUp(reply)) => {
                         let caught_up = self.catch_up().await;
-                        let _ = reply.send(caught_up);
+                        match caught_up {
+                            Err(error) if error.kind() == ErrorKind::Compacted => {
+                                let reloaded = self.reload().await;
+                                let told = reloaded.as_ref().map_err(copy_error).copied();
+                                let _ = reply.send(told);
+                                return reloaded.map(|()| Served::Renewed);
+                            }
+                            caught_up => drop(reply.send(caught_up)),
+                        }
                     }
                     Some(Command::Control(control, reply)) => {
-                        let applied = self.append_control(control).await?;
-                        let _ = reply.send(applied);
+                        let applied = self.append_control(control).await;
+                        match applied {
+                            Ok(applied) => drop(reply.send(applied)),
+                            Err(error) => {
+                                let _ = reply.send(Err(copy_error(&error)));
+                                return Err(error);
+                            }
+                        }
                     }
                     Some(Command::Install(loaded, reply)) => {
                         self.state.install(loaded, self.environment.steady_time());
                         let _ = reply.send(());
                     }
-                    Some(Command::Close) | None => return self.drain().await,
+                    Some(Command::Close) | None => {
+                        self.drain().await?;
+                        return Ok(Served::Closed);
+                    }
                 },
+                () = wait_for_retry(&mut next_epoch).fuse() => return Ok(Served::EpochEnded),
                 () = wait_for_retry(&mut retry).fuse() => {
                     retry = None;
                     tail = log.tail(self.state.position()).fuse();
@@ -152,9 +201,36 @@ impl Committer {
                 },
                 request = receive_if(&mut self.requests, queue_open).fuse() => match request {
                     Some(request) => self.commit_from(request).await?,
-                    None => return Ok(()),
+                    None => return Ok(Served::Closed),
                 },
             }
+        }
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.state.view().control.sealed.is_some()
+    }
+
+    /// Begins anew with the newest epoch's newest manifest, as opening does. Tries until the storage answers; gives up when
+    /// the store is being closed.
+    async fn reload(&mut self) -> Result<(), Error> {
+        loop {
+            let error = match self.opener.reload(&mut self.state).await {
+                Ok(log) => {
+                    self.log = log;
+                    return Ok(());
+                }
+                Err(error) if may_pass(&error) => error,
+                Err(error) => return Err(error),
+            };
+            if self.state.shared().is_stopping() {
+                return Err(error);
+            }
+            log::warn!(
+                instance = self.state.instance();
+                "the newest manifest cannot be read now and is tried again: {}", error.chain()
+            );
+            self.environment.sleep(TAIL_RETRY_DELAY).await;
         }
     }
 
@@ -162,7 +238,11 @@ impl Committer {
     async fn drain(&mut self) -> Result<(), Error> {
         self.requests.close();
         while let Some(request) = self.requests.recv().await {
-            if self.state.has_room() {
+            if self.is_sealed() {
+                let _ = request.reply.send(Err(Error::unavailable(
+                    "the store was closed between two epochs",
+                )));
+            } else if self.state.has_room() {
                 self.commit_from(request).await?;
             } else {
                 let _ = request.reply.send(Err(self.state.no_room()));
@@ -219,6 +299,10 @@ impl Committer {
                     return Ok(());
                 }
                 Settled::Lost => requests = batch.take_back(),
+                Settled::Ended => {
+                    batch.answer_all(|| Error::conflicting(Conflict::Epoch));
+                    return Ok(());
+                }
                 Settled::Refused(error) => {
                     batch.answer_all(|| copy_error(&error));
                     return Ok(());
@@ -250,6 +334,10 @@ impl Committer {
         control: ControlRecord,
     ) -> Result<Result<ControlApplied, Error>, Error> {
         loop {
+            let view = self.state.view();
+            if let Err(error) = view.control.check(&control, view.last_transaction) {
+                return Ok(Err(error));
+            }
             let (expected, position, time) = self.next_record();
             let record = self.record(
                 position,
@@ -268,6 +356,11 @@ impl Committer {
                 }
                 Settled::Lost => {}
                 Settled::Refused(error) | Settled::Unknown(error) => return Ok(Err(error)),
+                Settled::Ended => {
+                    return Ok(Err(Error::unavailable(
+                        "the log was sealed: the next epoch is about to begin",
+                    )));
+                }
             }
         }
     }
@@ -280,11 +373,11 @@ impl Committer {
             seq: expected.seq + 1,
             record: RecordId::random(self.environment.as_ref()),
         };
-        (
-            expected,
-            position,
-            self.environment.wall_time().max(self.state.time()),
-        )
+        let now = match self.state.shared().clock_is_ahead() {
+            true => self.state.time(),
+            false => self.environment.wall_time(),
+        };
+        (expected, position, now.max(self.state.time()))
     }
 
     fn record(
@@ -354,6 +447,15 @@ impl Committer {
         if request.epoch != self.state.epoch() {
             return Err(Error::conflicting(Conflict::Epoch));
         }
+        if let Some(since) = &self.state.view().control.maintenance {
+            return Err(Error::new(
+                ErrorKind::Maintenance,
+                format!(
+                    "the store is in maintenance since {}, switched on by {:?}",
+                    since.position, since.instance
+                ),
+            ));
+        }
         request
             .reads
             .check_expiry(time)
@@ -394,13 +496,19 @@ impl Committer {
             Err(error) => return Ok(Settled::Refused(error)),
         };
         record.bytes = encoded.len() as u64;
-        let settled = self.append_until_settled(expected, position, encoded).await;
-        if let Ok(Settled::Committed) = &settled
+        let settled = self
+            .append_until_settled(expected, position, encoded)
+            .await?;
+        if let Settled::Committed = &settled
             && self.state.position() == expected
         {
-            self.state.apply(&record)?;
+            self.state.apply(record)?;
         }
-        settled
+        Ok(match settled {
+            // There is no next number in this log.
+            Settled::Lost if self.is_sealed() => Settled::Ended,
+            settled => settled,
+        })
     }
 
     async fn append_until_settled(
@@ -417,12 +525,16 @@ impl Committer {
                 unclear.take(),
             ) {
                 (Append::Appended, _) => return Ok(Settled::Committed),
+                (Append::Behind, _) => return self.settle_behind(position).await,
                 (Append::Lost, _) => {
                     // The record that stands there may be this one, sent before with its answer lost.
                     let own = match self.catch_up_past(position).await {
                         Ok(own) => own,
                         Err(error) if error.kind() == ErrorKind::Unavailable => {
                             return Ok(Settled::Unknown(error));
+                        }
+                        Err(error) if error.kind() == ErrorKind::Compacted => {
+                            return self.settle_behind(position).await;
                         }
                         Err(error) => return Err(error),
                     };
@@ -447,12 +559,24 @@ impl Committer {
         }
     }
 
+    /// Goes on from the newest manifest, and lets what stands behind the record at `position` say whether it counts (R15).
+    async fn settle_behind(&mut self, position: Position) -> Result<Settled, Error> {
+        self.reload().await?;
+        let history = self.opener.history(self.state.store());
+        let decided = history.decide(self.state.shared(), position).await;
+        Ok(match decided {
+            Ok(Outcome::Committed) => Settled::Committed,
+            Ok(Outcome::NotCommitted) => Settled::Lost,
+            Ok(_) => Settled::Unknown(Error::unavailable(
+                "the log has gone on, and what would tell is no longer kept",
+            )),
+            Err(error) => Settled::Unknown(error),
+        })
+    }
+
     /// Applies all that stands in the log now.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let log = self.log.clone();
-        if log.head().await? == self.state.position() {
-            return Ok(());
-        }
         let mut records = log.read(self.state.position());
         while let Some(record) = records.next().await {
             self.apply_foreign(record?)?;
@@ -477,16 +601,35 @@ impl Committer {
         if record.position.seq <= self.state.position().seq {
             return Ok(()); // applied already, as one of this process or on catching up
         }
-        self.state.apply(&record)
+        self.state.apply(record)
     }
+}
+
+/// Why a log is served no longer.
+enum Served {
+    Closed,
+    /// Another log has taken its place already.
+    Renewed,
+    /// The next epoch is there.
+    EpochEnded,
 }
 
 /// What became of an append.
 enum Settled {
     Committed,
     Lost,
+    /// Another record stands there, and it is the last of its log.
+    Ended,
     Refused(Error),
     Unknown(Error),
+}
+
+/// Whether a failure to read the newest manifest may be over soon. What is missing may have been replaced meanwhile.
+fn may_pass(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::Compacted | ErrorKind::NotFound
+    )
 }
 
 impl Batch {

@@ -12,17 +12,16 @@ use crate::commit_ticket::CommitTicket;
 use crate::committer::{Command, CommitRequest, Committed};
 use crate::entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX};
 use crate::environment::Environment;
+use crate::history::History;
+use crate::instances;
 use crate::jobs::{self, CheckpointReport, CompactionReport, GarbageReport, Jobs, Pin};
-use crate::log::Log;
 use crate::open::{Builder, Hold};
 use crate::record_info::RecordInfo;
 use crate::scan::{Entry, Scan, ScanOptions};
 use crate::state::Shared;
 use crate::stats::{RunStats, Stats};
 use crate::token::Token;
-use crate::{
-    CommitId, Error, ErrorKind, LogKind, Outcome, Position, Settings, Snapshot, Transaction,
-};
+use crate::{CommitId, Error, Outcome, Position, Settings, Snapshot, Transaction};
 
 /// How long [`DataManager::close`] waits for the background task to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,8 +41,6 @@ pub(crate) struct Inner {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) log: Arc<dyn Log>,
-    pub(crate) log_kind: LogKind,
     pub(crate) location: String,
     pub(crate) read_only: bool,
     pub(crate) requests: mpsc::Sender<CommitRequest>,
@@ -105,10 +102,6 @@ impl DataManager {
         &self.inner.settings
     }
 
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.inner.read_only
-    }
-
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.inner.jobs
     }
@@ -119,8 +112,24 @@ impl DataManager {
         self.inner.environment.spawn("manifests", Box::pin(task));
     }
 
+    /// Starts what a process needs that shares the log with others.
+    pub(crate) fn start_sharing(&self) {
+        self.follow_manifests();
+        let (jobs, hold) = (self.inner.jobs.clone(), self.inner.hold.upgrade());
+        let ost = jobs.context.ost.clone();
+        let environment = self.inner.environment.clone();
+        let shared = self.inner.shared.clone();
+        let task = async move {
+            instances::keep_registered(ost, environment, shared).await;
+            drop(hold);
+        };
+        self.inner.environment.spawn("registration", Box::pin(task));
+    }
+
     /// Starts the loops that run jobs when they are due.
     pub(crate) fn start_maintenance(&self) -> Result<(), Error> {
+        let task = jobs::watch_seal(self.inner.jobs.clone());
+        self.inner.environment.spawn("seal", Box::pin(task));
         if !self.inner.settings.maintain {
             return Ok(());
         }
@@ -329,7 +338,6 @@ impl DataManager {
     /// # Errors
     /// `Invalid` for an id of an epoch that the store has not reached, `Unavailable` when the log cannot be read.
     pub async fn outcome(&self, id: CommitId) -> Result<Outcome, Error> {
-        let log = &self.inner.log;
         let view = self.inner.shared.view();
         if id.epoch > view.epoch {
             return Err(Error::invalid(format!(
@@ -337,22 +345,28 @@ impl DataManager {
                 view.epoch
             )));
         }
-        if id.seq > view.position.seq {
+        if id.epoch == view.epoch && id.seq > view.position.seq {
             let in_flight = self.inner.shared.in_flight() == Some(id.record);
-            let open = in_flight || !log.absence_is_final() || id.seq <= self.position().seq;
+            let is_final = self.inner.shared.log().log.absence_is_final();
+            let open = in_flight || !is_final || id.seq <= self.position().seq;
             return Ok(if open {
                 Outcome::Undecided
             } else {
                 Outcome::NotCommitted
             });
         }
-        match log.record_at(id.seq).await {
-            Ok(Some(record)) if record.position.record == id.record => Ok(Outcome::Committed),
-            Ok(Some(_)) => Ok(Outcome::NotCommitted),
-            Ok(None) => Ok(Outcome::Undecided),
-            Err(error) if error.kind() == ErrorKind::Compacted => Ok(Outcome::TooOld),
-            Err(error) => Err(error),
-        }
+        let position = Position {
+            epoch: id.epoch,
+            seq: id.seq,
+            record: id.record,
+        };
+        let history = self.history();
+        history.decide(&self.inner.shared, position).await
+    }
+
+    pub(crate) fn history(&self) -> History {
+        let opener = &self.inner.jobs.opener;
+        opener.history(self.inner.shared.store)
     }
 
     /// The records of the log from number `from_seq` on, or from the oldest that is kept, up to its end.
@@ -363,10 +377,10 @@ impl DataManager {
         &self,
         from_seq: u64,
     ) -> impl Stream<Item = Result<RecordInfo, Error>> + Send + Unpin {
-        let log = self.inner.log.clone();
+        let open = self.inner.shared.log();
         let (sender, receiver) = mpsc::channel(RECORDS_READ_AHEAD);
         let task = async move {
-            let mut records = log.read_from(from_seq);
+            let mut records = open.log.read_from(from_seq);
             while let Some(record) = records.next().await {
                 if sender
                     .send(record.map(|record| RecordInfo::of(&record)))
@@ -399,7 +413,7 @@ impl DataManager {
             instance: self.inner.shared.instance.clone(),
             store: self.inner.shared.store.to_string(),
             location: self.inner.location.clone(),
-            log: self.inner.log_kind,
+            log: self.inner.shared.log().kind,
             read_only: self.inner.read_only,
             epoch: view.epoch,
             position: view.position,

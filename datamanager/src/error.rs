@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::Position;
 use crate::commit_id::CommitId;
 
 /// What a caller can do about an [`Error`].
@@ -19,6 +20,9 @@ pub enum ErrorKind {
     Unknown,
     /// The position asked for is older than what is kept: start from a new snapshot.
     Compacted,
+    /// The position asked for is on a branch of the log that was given up, or the data was replaced by an import behind it:
+    /// start from a new snapshot. [`Error::base`] says where the store's history begins anew.
+    Diverged,
     /// The snapshot has been given up, because too much had to be kept for it: take a new one.
     Expired,
     /// The request, a setting or the store's format does not fit: change it, a retry does not help.
@@ -39,6 +43,7 @@ impl ErrorKind {
             ErrorKind::Maintenance => "maintenance",
             ErrorKind::Unknown => "unknown",
             ErrorKind::Compacted => "compacted",
+            ErrorKind::Diverged => "diverged",
             ErrorKind::Expired => "expired",
             ErrorKind::Invalid => "invalid",
             ErrorKind::Unavailable => "unavailable",
@@ -126,6 +131,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     conflict: Option<Conflict>,
     commit_id: Option<CommitId>,
+    base: Option<Position>,
 }
 
 impl Error {
@@ -137,6 +143,7 @@ impl Error {
                 source: None,
                 conflict: None,
                 commit_id: None,
+                base: None,
             }),
         }
     }
@@ -151,6 +158,12 @@ impl Error {
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Unavailable, message)
+    }
+
+    pub(crate) fn diverged(message: impl Into<String>, base: Position) -> Error {
+        let mut error = Error::new(ErrorKind::Diverged, message);
+        error.inner.base = Some(base);
+        error
     }
 
     pub(crate) fn conflicting(conflict: Conflict) -> Error {
@@ -189,6 +202,11 @@ impl Error {
     /// The commit whose outcome is open, for [`ErrorKind::Unknown`].
     pub fn commit_id(&self) -> Option<CommitId> {
         self.inner.commit_id
+    }
+
+    /// Where the store's history begins anew, for [`ErrorKind::Diverged`].
+    pub fn base(&self) -> Option<Position> {
+        self.inner.base
     }
 
     /// The message and those of all causes, joined by colons.

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::data_file::{
     BlockCache, DataFile, DataFileCursor, DataFileEntry, DataFileError, Direction,
 };
+use crate::epoch::EpochFile;
 use crate::manifest::{FileEntry, Manifest};
 use crate::memtable::{Version, VersionedEntry};
 use crate::{Error, ErrorKind};
@@ -156,20 +157,25 @@ impl FileSet {
         if !missing {
             return Error::from(error);
         }
-        match Manifest::list(&self.context.ost, self.manifest.epoch).await {
-            Ok(keys)
-                if keys.last()
-                    == Some(&Manifest::key(self.manifest.epoch, self.manifest.number)) =>
-            {
+        match self.is_newest().await {
+            Ok(true) => {
                 Error::corrupt("a data file of the newest manifest is missing").with_source(error)
             }
-            Ok(_) => Error::new(
+            Ok(false) => Error::new(
                 ErrorKind::Expired,
                 "a data file that the snapshot needs has been removed",
             )
             .with_source(error),
             Err(listing) => listing,
         }
+    }
+
+    /// Whether no other manifest and no other epoch has followed.
+    async fn is_newest(&self) -> Result<bool, Error> {
+        let (ost, epoch) = (&self.context.ost, self.manifest.epoch);
+        let keys = Manifest::list(ost, epoch).await?;
+        Ok(keys.last() == Some(&self.manifest.key())
+            && EpochFile::newest_number(ost, epoch).await? == epoch)
     }
 }
 

@@ -5,55 +5,84 @@
 
 mod checkpoint;
 mod compaction;
+mod epoch;
 mod garbage;
 mod install;
 mod maintain;
 mod output;
 mod pins;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use futures::future;
 use ost::Ost;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::committer::{Command, ControlApplied};
-use crate::control::{ControlRecord, JobKind};
+use crate::control::{ControlRecord, JobKind, OpenJob};
 use crate::data_file::DataFileOptions;
 use crate::environment::Environment;
 use crate::file_set::FileContext;
-use crate::log::Log;
+use crate::instances;
+use crate::opener::Opener;
 use crate::state::Shared;
-use crate::{Error, Settings};
+use crate::{Error, ErrorKind, LogKind, Settings};
 
 pub use checkpoint::CheckpointReport;
 pub use compaction::CompactionReport;
+use garbage::Collector;
 pub use garbage::GarbageReport;
-pub(crate) use maintain::{follow_manifests, maintain_files, maintain_log};
+pub(crate) use maintain::{follow_manifests, maintain_files, maintain_log, watch_seal};
 pub use pins::Pin;
 pub(crate) use pins::list_pins;
 
+/// How often it is looked whether a process that has claimed a job is still there.
+const CLAIM_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What jobs need of an open store.
 pub(crate) struct Jobs {
+    pub(crate) opener: Arc<Opener>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) context: FileContext,
-    pub(crate) log: Arc<dyn Log>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) read_only: bool,
     /// One checkpoint, one compaction and one collection at a time in this process.
     pub(crate) checkpointing: tokio::sync::Mutex<()>,
     pub(crate) compacting: tokio::sync::Mutex<()>,
-    pub(crate) collecting: tokio::sync::Mutex<()>,
+    pub(crate) collecting: tokio::sync::Mutex<Collector>,
+    /// When open jobs were first seen here.
+    claims_seen: Mutex<BTreeMap<u64, Duration>>,
 }
 
 impl Jobs {
+    pub(crate) fn new(
+        opener: Arc<Opener>,
+        shared: Arc<Shared>,
+        commands: mpsc::Sender<Command>,
+    ) -> Jobs {
+        Jobs {
+            environment: opener.environment.clone(),
+            settings: opener.settings.clone(),
+            context: opener.context.clone(),
+            opener,
+            shared,
+            commands,
+            checkpointing: Default::default(),
+            compacting: Default::default(),
+            collecting: Default::default(),
+            claims_seen: Default::default(),
+        }
+    }
+
     fn ost(&self) -> &Ost {
         &self.context.ost
     }
 
     fn check_writable(&self) -> Result<(), Error> {
-        if self.read_only {
+        if self.opener.read_only {
             return Err(Error::invalid("the store is open read-only"));
         }
         Ok(())
@@ -84,12 +113,84 @@ impl Jobs {
             .unwrap_or_else(|| Error::unavailable("the store has been closed"))
     }
 
-    async fn begin(&self, job: JobKind) -> Result<ControlApplied, Error> {
-        self.control(ControlRecord::JobBegun {
-            job,
-            instance: self.shared.instance.clone(),
-        })
-        .await
+    /// Begins a job; `None` if another process has just claimed such work.
+    async fn begin(&self, job: JobKind) -> Result<Option<ControlApplied>, Error> {
+        let begun = self
+            .control(ControlRecord::JobBegun {
+                job,
+                instance: self.shared.instance.clone(),
+            })
+            .await;
+        match begun {
+            Ok(applied) => Ok(Some(applied)),
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable
+                    && self.shared.view().control.claim(job).is_some() =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits while another process does such work.
+    async fn wait_for_claim(&self, job: JobKind) -> Result<(), Error> {
+        let mut control = self.shared.watch_control();
+        while self.is_claimed_by_another(job).await? {
+            self.check_running()?;
+            let changed = Box::pin(control.changed());
+            future::select(changed, self.environment.sleep(CLAIM_LOOK_INTERVAL)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether another process does such work now. An open job of one that can no longer end it is given up: of this process,
+    /// which runs one job of a kind at a time, of one that is gone, or of one that has taken too long (R27).
+    async fn is_claimed_by_another(&self, kind: JobKind) -> Result<bool, Error> {
+        let view = self.shared.view();
+        let Some((job_seq, job)) = view.control.claim(kind) else {
+            return Ok(false);
+        };
+        let is_own = job.instance == self.shared.instance;
+        if !is_own && !self.is_overdue(job_seq) && !self.is_gone(&job.instance).await? {
+            return Ok(true);
+        }
+        match self.control(ControlRecord::JobAbandoned { job_seq }).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a job has been open for too long since this process first saw it.
+    fn is_overdue(&self, job_seq: u64) -> bool {
+        let now = self.environment.steady_time();
+        let open_jobs = &self.shared.view().control.open_jobs;
+        let mut seen = self
+            .claims_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|job_seq, _| open_jobs.contains_key(job_seq));
+        let first_seen = *seen.entry(job_seq).or_insert(now);
+        now.saturating_sub(first_seen) > self.settings.job_claim_max
+    }
+
+    async fn is_gone(&self, instance: &str) -> Result<bool, Error> {
+        match self.shared.log().kind {
+            LogKind::File => Ok(true), // one process writes at a time, and this one holds the lock
+            LogKind::Object => instances::is_gone(self.ost(), instance).await,
+        }
+    }
+
+    /// Gives up the open jobs of all processes that are gone.
+    async fn end_jobs_of_the_gone(&self) -> Result<(), Error> {
+        for kind in [JobKind::Checkpoint, JobKind::Compaction, JobKind::Import] {
+            let view = self.shared.view();
+            let own = |job: &OpenJob| job.instance == self.shared.instance;
+            if view.control.claim(kind).is_some_and(|(_, job)| !own(job)) {
+                self.is_claimed_by_another(kind).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives a job up in the log, so that its files can be collected; what it is about may be gone already.

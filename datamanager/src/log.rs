@@ -4,16 +4,19 @@
 //! the writer has applied last. That compare-and-append is all the coordination there is between processes.
 
 mod file_log;
+mod object_log;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use crate::record::Record;
-use crate::{Error, ErrorKind, Position};
+use crate::{Error, Position};
 
 pub(crate) use file_log::{FileLog, FileLogOptions, FileLogReader};
+pub(crate) use object_log::{ObjectLog, ObjectLogOptions, WalObjects};
 
 /// What came of an append.
 #[derive(Debug)]
@@ -26,36 +29,29 @@ pub(crate) enum Append {
     Unclear(Error),
     /// The record does not stand there and never will.
     Refused(Error),
+    /// The log has gone on without this process for so long that the record may have been stored where another one had
+    /// been removed. The newest manifest has to be looked at, and the record's successor decides (R15).
+    Behind,
 }
 
 /// Reading a log, which any number of processes may do at once.
 #[async_trait]
 pub(crate) trait LogReader: Send + Sync {
-    /// The newest record's position: one round trip to where the log is kept.
-    async fn head(&self) -> Result<Position, Error>;
-
-    /// The records after `after`, in order, up to the end of the log as it is met.
+    /// The records after `after`, in order, up to the end of the log as it is met: one round trip to where the log is
+    /// kept if there are none. Whoever drops nothing of the stream has then seen the newest record.
     ///
     /// # Errors
-    /// In the stream: `Compacted` when records after `after` are gone, `Corrupt` when the chain is broken.
+    /// In the stream: `Compacted` when records after `after` are gone, or may be, so that the newest manifest has to be
+    /// looked at; `Corrupt` when the chain is broken.
     fn read(&self, after: Position) -> BoxStream<'_, Result<Record, Error>>;
+
+    /// The same where many records are expected, and where one that is missing before others must not go unnoticed.
+    fn replay(&self, after: Position) -> BoxStream<'_, Result<Record, Error>> {
+        self.read(after)
+    }
 
     /// The records from number `seq` on, or from the oldest that is kept, up to the end of the log as it is met.
     fn read_from(&self, seq: u64) -> BoxStream<'_, Result<Record, Error>>;
-
-    /// The record with number `seq`; `None` behind the end of the log.
-    ///
-    /// # Errors
-    /// `Compacted` when it is no longer kept.
-    async fn record_at(&self, seq: u64) -> Result<Option<Record>, Error> {
-        match self.read_from(seq).try_next().await? {
-            Some(record) if record.position.seq > seq => Err(Error::new(
-                ErrorKind::Compacted,
-                format!("record {seq} is no longer kept in the log"),
-            )),
-            found => Ok(found),
-        }
-    }
 
     /// As [`LogReader::read`], and then each record as it comes, for ever. What this handle itself appends may be
     /// left out.
@@ -75,6 +71,9 @@ pub(crate) trait Log: LogReader {
     /// Whether a number above the head at which this handle has nothing in flight can never be taken by a record of
     /// an earlier handle.
     fn absence_is_final(&self) -> bool;
+
+    /// How long a process must have known a manifest that covers a record before it may remove the record (R16).
+    fn removal_delay(&self) -> Duration;
 
     /// Removes what only holds records at or before `up_to`, oldest first, and returns how many files went.
     async fn truncate(&self, up_to: Position) -> Result<u64, Error>;

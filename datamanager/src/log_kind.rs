@@ -14,12 +14,15 @@ use crate::Error;
 pub enum LogKind {
     /// Segment files in the store's local directory, for one process.
     File,
+    /// One object for each record on the object storage, for any number of processes.
+    Object,
 }
 
 impl fmt::Display for LogKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             LogKind::File => "file",
+            LogKind::Object => "object",
         })
     }
 }
@@ -30,8 +33,9 @@ impl FromStr for LogKind {
     fn from_str(text: &str) -> Result<LogKind, Error> {
         match text {
             "file" => Ok(LogKind::File),
+            "object" => Ok(LogKind::Object),
             _ => Err(Error::invalid(format!(
-                "log {text:?} is not known: \"file\" is accepted"
+                "log {text:?} is not known: \"file\" and \"object\" are accepted"
             ))),
         }
     }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{ControlState, OpenJob};
 use crate::data_file::{DataFileIdentity, DataFileSummary};
-use crate::{Error, Position, Timestamp, sealed_json};
+use crate::epoch::EpochFile;
+use crate::{Error, Position, RecordId, Timestamp, sealed_json};
 
 /// The manifest format that this version writes, and the newest that it reads.
 pub(crate) const MANIFEST_FORMAT: u32 = 1;
@@ -98,13 +99,17 @@ impl Run {
     }
 }
 
-/// The content of `manifests/<epoch>/<number>.json`.
+/// The content of `manifests/<epoch>/<number>.json`, and of the manifest that an epoch begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) format: u32,
     pub(crate) epoch: u32,
-    /// Counts from 1 within the epoch.
+    /// Counts from 1 within the epoch. The manifest that a later epoch begins with is 0 and has a name of its own, so that
+    /// an attempt to begin the epoch that came to nothing is in nobody's way.
     pub(crate) number: u64,
+    /// The random part of the name of number 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base_id: Option<RecordId>,
     /// The checksum of the manifest before this one; none for the first of an epoch.
     pub(crate) parent_checksum: Option<u32>,
     /// The data files hold everything up to here.
@@ -132,6 +137,7 @@ impl Manifest {
             format: MANIFEST_FORMAT,
             epoch: 1,
             number: 1,
+            base_id: None,
             parent_checksum: None,
             covered: Position::START,
             covered_time: Timestamp::default(),
@@ -154,22 +160,52 @@ impl Manifest {
         self.files().map(|file| file.key.as_str()).collect()
     }
 
-    pub(crate) fn key(epoch: u32, number: u64) -> String {
+    /// Where this manifest is stored.
+    pub(crate) fn key(&self) -> String {
+        match self.base_id {
+            Some(id) => format!("{}base-{id}.json", Self::prefix(self.epoch)),
+            None => Self::numbered_key(self.epoch, self.number),
+        }
+    }
+
+    pub(crate) fn numbered_key(epoch: u32, number: u64) -> String {
         format!("{}{number:020}.json", Self::prefix(epoch))
     }
 
-    /// The number in a manifest's key.
+    /// The number in a manifest's key; 0 for one that an epoch begins with.
     pub(crate) fn number_of(key: &str) -> Option<u64> {
-        key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+        let name = key.rsplit('/').next()?.strip_suffix(".json")?;
+        if name.starts_with("base-") {
+            return Some(0);
+        }
+        name.parse().ok()
+    }
+
+    /// The epoch in a manifest's key.
+    pub(crate) fn epoch_of(key: &str) -> Option<u32> {
+        key.strip_prefix("manifests/")?
+            .split('/')
+            .next()?
+            .parse()
+            .ok()
     }
 
     pub(crate) fn prefix(epoch: u32) -> String {
         format!("manifests/{epoch:010}/")
     }
 
-    /// The keys of the manifests of `epoch`, oldest first.
+    /// The keys of the numbered manifests of `epoch`, oldest first.
+    pub(crate) async fn list_numbered(ost: &Ost, epoch: u32) -> Result<Vec<String>, Error> {
+        crate::store::list_numbered(ost, &Self::prefix(epoch), None).await
+    }
+
+    /// The keys of the manifests of `epoch`, oldest first; that with which it begins stands for them until there are others.
     pub(crate) async fn list(ost: &Ost, epoch: u32) -> Result<Vec<String>, Error> {
-        crate::store::list_numbered(ost, &Self::prefix(epoch)).await
+        let keys = Self::list_numbered(ost, epoch).await?;
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
+        Ok(vec![EpochFile::load(ost, epoch).await?.manifest_key])
     }
 
     /// Reads the newest manifest of `epoch`, found by listing (R25).
@@ -188,7 +224,7 @@ impl Manifest {
     pub(crate) async fn create(&self, ost: &Ost) -> Result<Option<u32>, Error> {
         let content = sealed_json::encode(self)?;
         let checksum = sealed_json::checksum(&content);
-        let key = ObjectPath::parse(&Self::key(self.epoch, self.number))?;
+        let key = ObjectPath::parse(&self.key())?;
         Ok(match ost.create(&key, content).await? {
             Create::Created => Some(checksum),
             Create::Exists => None,
@@ -230,7 +266,7 @@ impl Manifest {
     pub(crate) async fn load(ost: &Ost, key: &str) -> Result<(Manifest, u32), Error> {
         let bytes = ost.get(&ObjectPath::parse(key)?).await?;
         let manifest: Manifest = sealed_json::decode(key, &bytes, MANIFEST_FORMAT)?;
-        if Self::key(manifest.epoch, manifest.number) != key {
+        if manifest.key() != key {
             return Err(Error::corrupt(format!(
                 "{key:?} is manifest {} of epoch {}",
                 manifest.number, manifest.epoch

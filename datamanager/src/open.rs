@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use futures::StreamExt;
 use ost::Ost;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -12,12 +10,14 @@ use crate::committer::Committer;
 use crate::data_file::BlockCache;
 use crate::data_manager::{DataManager, Inner};
 use crate::environment::{Environment, TokioEnvironment, run_blocking};
-use crate::file_set::{FileContext, FileSet};
+use crate::epoch::EpochFile;
+use crate::file_set::FileContext;
+use crate::instances;
 use crate::jobs::Jobs;
-use crate::log::{FileLog, FileLogOptions, FileLogReader, Log};
+use crate::opener::Opener;
 use crate::state::State;
-use crate::store::{self, DamagedManifest, Store};
-use crate::{Error, ErrorKind, LogKind, RecordId, Settings};
+use crate::store::{self, Store};
+use crate::{Error, ErrorKind, LogKind, Position, RecordId, Settings};
 
 const COMMANDS_MAX: usize = 64;
 
@@ -125,24 +125,32 @@ impl Builder {
     /// - `Corrupt`: a part of the store is missing or altered; names path and offset.
     pub async fn open(self) -> Result<DataManager, Error> {
         self.settings.validate()?;
-        let environment = self.chosen_environment()?;
-        let lock = if self.read_only {
-            None
-        } else {
-            Some(self.prepare(environment.as_ref()).await?)
+        let mut opener = self.opener()?;
+        let lock = match self.read_only {
+            true => None,
+            false => self.prepare(&mut opener).await?,
         };
-        let instance = self.instance_name(environment.as_ref());
-        let found = self.read_back(&environment, &instance).await?;
-        let state = &found.state;
+        let opener = Arc::new(opener);
+        let state = opener.open().await?;
         log::info!(
-            instance, store:% = state.store(), epoch = state.epoch(), seq = state.position().seq, read_only = self.read_only;
+            instance = opener.instance, store:% = state.store(), epoch = state.epoch(), seq = state.position().seq,
+            read_only = self.read_only;
             "opened {}", self.ost.location()
         );
-        let dead_jobs: Vec<u64> = state.view().control.open_jobs.keys().copied().collect();
-        let unannounced = state.view().control.manifest_number < state.view().files.manifest.number;
-        let store = self.start(environment, found, lock)?;
-        if store.is_read_only() {
+        let view = state.view();
+        let dead_jobs: Vec<u64> = view.control.open_jobs.keys().copied().collect();
+        let unannounced = view.control.manifest_number < view.files.manifest.number;
+        let is_shared = state.shared().log().kind != LogKind::File;
+        if is_shared && !self.read_only {
+            let environment = opener.environment.as_ref();
+            instances::register_first(&self.ost, environment, state.shared()).await?;
+        }
+        let store = start(opener, state, lock)?;
+        if self.read_only {
             store.follow_manifests();
+        } else if is_shared {
+            store.start_sharing();
+            store.start_maintenance()?;
         } else {
             store.jobs().end_dead_jobs(dead_jobs, unannounced).await?;
             store.start_maintenance()?;
@@ -150,152 +158,27 @@ impl Builder {
         Ok(store)
     }
 
-    /// Reads the newest manifest and the log behind it. Beside a writer these may be replaced and removed while they are
-    /// read, so a reader begins again a few times before it believes that something is missing.
-    async fn read_back(
-        &self,
-        environment: &Arc<dyn Environment>,
-        instance: &str,
-    ) -> Result<Found, Error> {
-        const ATTEMPTS_MAX: u32 = 5;
-        const DELAY: Duration = Duration::from_millis(20);
-        for _ in 1..ATTEMPTS_MAX {
-            match self.try_to_read_back(environment, instance).await {
-                Err(error) if self.read_only && is_about_something_missing(&error) => {
-                    environment.sleep(DELAY).await;
-                }
-                result => return result,
-            }
-        }
-        self.try_to_read_back(environment, instance).await
-    }
-
-    async fn try_to_read_back(
-        &self,
-        environment: &Arc<dyn Environment>,
-        instance: &str,
-    ) -> Result<Found, Error> {
-        let store = Store::load(&self.ost)
-            .await?
-            .ok_or_else(|| store::no_store(&self.ost))?;
-        self.check_log(store.epoch.log)?;
-        let log = self
-            .open_log(environment, &store, instance)
-            .await
-            .map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
-
-        store.manifest.check_files(&self.ost).await?;
-        let settings = Arc::new(self.settings.clone());
-        let cache = Arc::new(BlockCache::new(settings.block_cache_bytes));
-        let context = FileContext::new(self.ost.clone(), cache);
-        let files = FileSet::new(
-            context.clone(),
-            store.manifest,
-            store.manifest_checksum,
-            None,
-        );
-        let covered = files.manifest.covered;
-        let mut state = State::new(instance.to_owned(), store.id, settings, Arc::new(files));
-        let mut records = log.read(covered);
-        while let Some(record) = records.next().await {
-            let record = record.map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
-            state.apply(&record)?;
-        }
-        drop(records);
-        check_reached(&state)?;
-        if let Some(damaged) = &store.damaged_manifest
-            && !self.read_only
-        {
-            store::set_manifest_aside(&self.ost, damaged, instance).await?;
-        }
-        Ok(Found {
-            state,
-            log,
-            log_kind: store.epoch.log,
-            context,
-        })
-    }
-
-    /// Starts the committer and makes the handle.
-    fn start(
-        self,
-        environment: Arc<dyn Environment>,
-        found: Found,
-        lock: Option<Box<dyn Send + Sync>>,
-    ) -> Result<DataManager, Error> {
-        let Found {
-            state,
-            log,
-            log_kind,
-            context,
-        } = found;
-        let settings = Arc::new(self.settings);
-        let queue_kibibytes = settings.queue_bytes_max.div_ceil(1024);
-        let (requests, request_receiver) = mpsc::channel(settings.queue_transactions_max);
-        let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
-        let (ended_sender, ended) = watch::channel(false);
-        let shared = state.shared().clone();
-        let mut writer = [0; 8];
-        environment.fill_random(&mut writer);
-        let committer = Committer {
-            environment: environment.clone(),
-            log: log.clone(),
-            state,
-            settings: settings.clone(),
-            requests: request_receiver,
-            commands: command_receiver,
-            writer: u64::from_le_bytes(writer),
-        };
-        let hold = Arc::new(Hold {
-            lock,
-            ended: ended_sender,
-            instance: shared.instance.clone(),
-        });
-        let jobs = Jobs {
-            environment: environment.clone(),
-            settings: settings.clone(),
-            shared: shared.clone(),
-            context,
-            log: log.clone(),
-            commands: commands.clone(),
-            read_only: self.read_only,
-            checkpointing: Default::default(),
-            compacting: Default::default(),
-            collecting: Default::default(),
-        };
-        let name = format!("{} committer", shared.instance);
-        let held = hold.clone();
-        let stopping = shared.clone();
-        let task = async move {
-            committer.run().await;
-            stopping.stop();
-            drop(held);
-        };
-        environment
-            .spawn_thread(&name, Box::pin(task))
-            .map_err(|error| {
-                Error::unavailable("cannot start the committer's thread").with_source(error)
-            })?;
-        Ok(DataManager::new(Inner {
-            environment,
-            settings,
-            shared,
-            log,
-            log_kind,
-            location: self.ost.location().to_owned(),
-            read_only: self.read_only,
-            queue_kibibytes: Arc::new(Semaphore::new(queue_kibibytes)),
-            requests,
-            commands,
-            ended,
-            closed: Mutex::new(false),
-            jobs: Arc::new(jobs),
-            hold: Arc::downgrade(&hold),
-        }))
-    }
-
     pub(crate) fn ost(&self) -> &Ost {
         &self.ost
+    }
+
+    /// How this process reads the store; which log it writes is known once the store has been looked at.
+    pub(crate) fn opener(&self) -> Result<Opener, Error> {
+        let environment = self.chosen_environment()?;
+        let name = self.name.as_deref().unwrap_or("dm");
+        instances::check_name(name)?;
+        let id = RecordId::random(environment.as_ref()).to_string();
+        let cache = Arc::new(BlockCache::new(self.settings.block_cache_bytes));
+        Ok(Opener {
+            ost: self.ost.clone(),
+            environment,
+            settings: Arc::new(self.settings.clone()),
+            instance: format!("{name}-{}", &id[..8]),
+            read_only: self.read_only,
+            log_directory: self.log_directory.clone(),
+            kind: self.log,
+            context: FileContext::new(self.ost.clone(), cache),
+        })
     }
 
     pub(crate) fn chosen_environment(&self) -> Result<Arc<dyn Environment>, Error> {
@@ -310,66 +193,49 @@ impl Builder {
         }
     }
 
-    fn instance_name(&self, environment: &dyn Environment) -> String {
-        let id = RecordId::random(environment).to_string();
-        format!("{}-{}", self.name.as_deref().unwrap_or("dm"), &id[..8])
-    }
-
-    fn check_log(&self, found: LogKind) -> Result<(), Error> {
-        match self.log {
-            Some(asked) if asked != found => Err(Error::invalid(format!(
-                "{} has log={found}, not log={asked}: a store keeps the log that it was made with",
-                self.ost.location()
-            ))),
-            _ => Ok(()),
+    /// The log of a new store if nothing else is said: in files where there are files.
+    fn default_log(&self) -> LogKind {
+        match self.log_directory.is_some() || self.ost.local_dir().is_some() {
+            true => LogKind::File,
+            false => LogKind::Object,
         }
     }
 
-    /// Where the store's log files and lock are.
-    fn directory(&self) -> Result<PathBuf, Error> {
-        self.log_directory
-            .clone()
-            .or_else(|| self.ost.local_dir().map(PathBuf::from))
-            .ok_or_else(|| {
-                Error::invalid(format!(
-                    "{} is no local directory, which log=file needs",
-                    self.ost.location()
-                ))
-            })
-    }
-
-    /// Takes the lock, and makes the store if there is none.
-    async fn prepare(&self, environment: &dyn Environment) -> Result<Box<dyn Send + Sync>, Error> {
+    /// Takes the lock if the log needs one, and makes the store if there is none.
+    async fn prepare(&self, opener: &mut Opener) -> Result<Option<Box<dyn Send + Sync>>, Error> {
         let existed = Store::exists(&self.ost).await?;
+        let kind = match (existed, self.log) {
+            (_, Some(asked)) => asked,
+            (true, None) => EpochFile::load_newest(&self.ost).await?.log,
+            (false, None) => self.default_log(),
+        };
+        opener.kind = Some(kind);
         if !existed {
             store::check_place(&self.ost).await?;
         }
-        let lock = self.take_lock(environment).await?;
+        let lock = match kind {
+            LogKind::File => Some(self.take_lock(opener).await?),
+            LogKind::Object => None,
+        };
         if !existed && !Store::exists(&self.ost).await? {
-            let log = self.log.unwrap_or(LogKind::File);
+            let environment = opener.environment.as_ref();
             store::probe(&self.ost, environment).await?;
-            let (files, directory) = (environment.files(), self.directory()?);
-            run_blocking(environment, move || {
-                FileLog::create(files.as_ref(), &directory, 1)
-            })
-            .await??;
-            Store::create(&self.ost, environment, log, self.settings.log_bytes_max).await?;
+            opener.prepare_log(kind, 1, Position::START).await?;
+            Store::create(&self.ost, environment, kind, self.settings.log_bytes_max).await?;
         }
         Ok(lock)
     }
 
-    async fn take_lock(
-        &self,
-        environment: &dyn Environment,
-    ) -> Result<Box<dyn Send + Sync>, Error> {
-        let files = environment.files();
-        let directory = self.directory()?;
+    pub(crate) async fn take_lock(&self, opener: &Opener) -> Result<Box<dyn Send + Sync>, Error> {
+        let files = opener.environment.files();
+        let directory = opener.directory()?;
         let network_allowed = self.network_file_system;
-        run_blocking(environment, move || {
+        run_blocking(opener.environment.as_ref(), move || {
             let shown = directory.display().to_string();
             let refused = |error: std::io::Error| {
                 let kind = match error.kind() {
-                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Invalid,
+                    std::io::ErrorKind::PermissionDenied
+                    | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Invalid,
                     _ => ErrorKind::Unavailable,
                 };
                 Error::new(kind, format!("cannot write in {shown:?}")).with_source(error)
@@ -387,90 +253,72 @@ impl Builder {
             files.try_lock(&path).map_err(refused)?.ok_or_else(|| {
                 Error::unavailable(format!(
                     "another process has {shown:?} open for writing: with log=file a store has one writer at a time; \
-                     others can read beside it (read-only); several writers will share a store with log=object, which \
-                     this version does not have yet"
+                     others can read beside it (read-only). Several writers share a store with log=object: close this \
+                     one and run `dm switch-log object`"
                 ))
             })
         })
         .await?
     }
-
-    pub(crate) fn file_log_options(
-        &self,
-        store: &Store,
-        instance: &str,
-    ) -> Result<FileLogOptions, Error> {
-        Ok(FileLogOptions {
-            instance: instance.to_owned(),
-            directory: self.directory()?,
-            store: store.id,
-            epoch: store.epoch.epoch,
-            covered: store.manifest.covered,
-            segment_records_max: self.settings.segment_records_max,
-            segment_bytes_max: self.settings.segment_bytes_max,
-        })
-    }
-
-    async fn open_log(
-        &self,
-        environment: &Arc<dyn Environment>,
-        store: &Store,
-        instance: &str,
-    ) -> Result<Arc<dyn Log>, Error> {
-        let options = self.file_log_options(store, instance)?;
-        if self.read_only {
-            return Ok(Arc::new(FileLogReader::new(environment.clone(), options)));
-        }
-        let for_log = environment.clone();
-        let log = run_blocking(environment.as_ref(), move || {
-            FileLog::open(for_log, options)
-        })
-        .await??;
-        Ok(Arc::new(log))
-    }
 }
 
-/// A store as it was read back.
-struct Found {
+/// Starts the committer and makes the handle.
+fn start(
+    opener: Arc<Opener>,
     state: State,
-    log: Arc<dyn Log>,
-    log_kind: LogKind,
-    context: FileContext,
-}
-
-fn is_about_something_missing(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Compacted
-    )
-}
-
-/// A record that the manifest does not cover must be there: its absence is damage (R1).
-fn needed(error: Error, damaged_manifest: Option<&DamagedManifest>) -> Error {
-    match (error.kind(), damaged_manifest) {
-        (ErrorKind::Compacted | ErrorKind::Corrupt, Some(damaged)) => Error::corrupt(format!(
-            "the newest manifest cannot be used ({}), and the log behind the one before it is not whole",
-            damaged.error
-        ))
-        .with_source(error),
-        (ErrorKind::Compacted, None) => {
-            Error::corrupt("the log lacks a record that no data file holds").with_source(error)
-        }
-        _ => error,
-    }
-}
-
-/// What had been applied when the manifest was made was in the log: it may not end before.
-fn check_reached(state: &State) -> Result<(), Error> {
-    let known = state.view().files.manifest.position;
-    let head = state.position();
-    if head.seq < known.seq || (head.seq == known.seq && head.record != known.record) {
-        return Err(Error::corrupt(format!(
-            "the log ends with record {}, though record {} was in it",
-            head.seq, known.seq
-        )));
-    }
-    Ok(())
+    lock: Option<Box<dyn Send + Sync>>,
+) -> Result<DataManager, Error> {
+    let (environment, settings) = (opener.environment.clone(), opener.settings.clone());
+    let queue_kibibytes = settings.queue_bytes_max.div_ceil(1024);
+    let (requests, request_receiver) = mpsc::channel(settings.queue_transactions_max);
+    let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
+    let (ended_sender, ended) = watch::channel(false);
+    let shared = state.shared().clone();
+    let mut writer = [0; 8];
+    environment.fill_random(&mut writer);
+    let committer = Committer {
+        environment: environment.clone(),
+        opener: opener.clone(),
+        log: shared.log().log.clone(),
+        state,
+        settings: settings.clone(),
+        requests: request_receiver,
+        commands: command_receiver,
+        writer: u64::from_le_bytes(writer),
+    };
+    let hold = Arc::new(Hold {
+        lock,
+        ended: ended_sender,
+        instance: shared.instance.clone(),
+    });
+    let jobs = Arc::new(Jobs::new(opener.clone(), shared.clone(), commands.clone()));
+    let name = format!("{} committer", shared.instance);
+    let held = hold.clone();
+    let stopping = shared.clone();
+    let task = async move {
+        committer.run().await;
+        stopping.stop();
+        drop(held);
+    };
+    environment
+        .spawn_thread(&name, Box::pin(task))
+        .map_err(|error| {
+            Error::unavailable("cannot start the committer's thread").with_source(error)
+        })?;
+    Ok(DataManager::new(Inner {
+        environment,
+        settings,
+        shared,
+        location: opener.ost.location().to_owned(),
+        read_only: opener.read_only,
+        queue_kibibytes: Arc::new(Semaphore::new(queue_kibibytes)),
+        requests,
+        commands,
+        ended,
+        closed: Mutex::new(false),
+        jobs,
+        hold: Arc::downgrade(&hold),
+    }))
 }
 
 /// What the tasks of an open store hold on to; when the last of them ends, the lock is let go.

@@ -17,6 +17,8 @@ pub(crate) struct ReadView {
     /// The time of the newest record: what has expired by then is gone for every process.
     pub(crate) time: Timestamp,
     pub(crate) control: Arc<ControlState>,
+    /// The newest record with transactions that was applied since the manifest was loaded.
+    pub(crate) last_transaction: u64,
     /// Newest first; together they hold every record behind what the files cover.
     pub(crate) memtables: Arc<[Arc<Memtable>]>,
     pub(crate) files: Arc<FileSet>,

@@ -68,6 +68,22 @@ pub struct Settings {
     pub conflict_window_bytes_max: usize,
     /// Log bytes in memory that only open snapshots need; above it the oldest end with `Expired`. Default 256 MiB.
     pub snapshot_bytes_max: u64,
+    /// Bytes of the newest records that are kept for followers; one that is further behind reads the log again. Default 4 MiB.
+    pub follow_bytes_max: u64,
+    /// How long a process that shares a log believes what it knows of the log's end; after that it lists first. Default
+    /// 60 s. Equal in all processes of a store. Log objects stay twice as long as this once data files hold them.
+    pub head_confirm_max: Duration,
+    /// How soon a shared log is looked at again after something was found there. Default 10 ms.
+    pub probe_interval_min: Duration,
+    /// How often a shared log is looked at when nothing happens; the interval grows up to here. Default 1 s. Raised, a
+    /// process that is idle costs less and sees later what others have written.
+    pub probe_interval_max: Duration,
+    /// How long another process's job may take before its claim counts for nothing. Default 15 min.
+    pub job_claim_max: Duration,
+    /// How long an import waits until every process has reported maintenance. Default 90 s.
+    pub import_wait_max: Duration,
+    /// Bytes of entries that an import sorts in memory at once, if its input is not sorted. Default 64 MiB.
+    pub import_sort_bytes: usize,
     /// A log segment ends when it holds so many records. Default 1,000.
     pub segment_records_max: u32,
     /// A log segment ends when it is so long. Default 16 MiB; opening reads and writes the last segment once.
@@ -102,6 +118,13 @@ impl Default for Settings {
             block_cache_bytes: 64 * 1024 * 1024,
             conflict_window_bytes_max: 32 * 1024 * 1024,
             snapshot_bytes_max: 256 * 1024 * 1024,
+            follow_bytes_max: 4 * 1024 * 1024,
+            head_confirm_max: Duration::from_secs(60),
+            probe_interval_min: Duration::from_millis(10),
+            probe_interval_max: Duration::from_secs(1),
+            job_claim_max: Duration::from_secs(900),
+            import_wait_max: Duration::from_secs(90),
+            import_sort_bytes: 64 * 1024 * 1024,
             segment_records_max: 1_000,
             segment_bytes_max: 16 * 1024 * 1024,
         }
@@ -164,10 +187,31 @@ impl Settings {
             transaction_max,
             1024 * MIB,
         )?;
-        let interval_ms = u64::try_from(self.checkpoint_interval.as_millis()).unwrap_or(u64::MAX);
+        let milliseconds =
+            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let interval_ms = milliseconds(self.checkpoint_interval);
         within("checkpoint_interval (ms)", interval_ms, 1, u64::MAX)?;
-        let timeout_ms = u64::try_from(self.commit_timeout.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = milliseconds(self.commit_timeout);
         within("commit_timeout (ms)", timeout_ms, 1, 24 * 3_600_000)?;
+        let confirm_ms = milliseconds(self.head_confirm_max);
+        within("head_confirm_max (ms)", confirm_ms, 100, 24 * 3_600_000)?;
+        let probe_max_ms = milliseconds(self.probe_interval_max);
+        // A 404 must find the one before it still young.
+        within("probe_interval_max (ms)", probe_max_ms, 1, confirm_ms / 4)?;
+        let probe_min_ms = milliseconds(self.probe_interval_min);
+        within("probe_interval_min (ms)", probe_min_ms, 1, probe_max_ms)?;
+        within(
+            "job_claim_max (ms)",
+            milliseconds(self.job_claim_max),
+            1,
+            u64::MAX,
+        )?;
+        within(
+            "import_sort_bytes",
+            self.import_sort_bytes as u64,
+            1,
+            u64::MAX,
+        )?;
         within("log_bytes_max", self.log_bytes_max, 4096, u64::MAX)?;
         within(
             "segment_records_max",

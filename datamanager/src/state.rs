@@ -11,11 +11,13 @@ use tokio::sync::{Notify, watch};
 use crate::conflict::{ConflictWindow, RetiredKeys};
 use crate::control::{ControlRecord, JobKind};
 use crate::file_set::FileSet;
+use crate::log::Log;
 use crate::memtable::Memtable;
 use crate::read_view::ReadView;
+use crate::recent_records::RecentRecords;
 use crate::record::{Record, RecordBody};
 use crate::store_id::StoreId;
-use crate::{Error, ErrorKind, Position, RecordId, Settings, Timestamp};
+use crate::{Error, ErrorKind, LogKind, Position, RecordId, Settings, Timestamp};
 
 /// What every handle, snapshot and task of one open store shares.
 #[derive(Debug)]
@@ -23,15 +25,35 @@ pub(crate) struct Shared {
     pub(crate) instance: String,
     pub(crate) store: StoreId,
     view: ArcSwap<ReadView>,
+    log: ArcSwap<OpenLog>,
+    /// The newest records, for those who follow.
+    pub(crate) recent: RecentRecords,
     /// Tells waiters that a newer view is there.
     applied_seq: watch::Sender<u64>,
+    /// Tells waiters that a control record was applied, or that another epoch or manifest is read from.
+    control_changed: watch::Sender<()>,
+    /// Whether this machine's clock is so far ahead that its time may not stand in records (R5).
+    clock_ahead: AtomicBool,
     /// Tells the checkpointer that there is enough to write.
     pub(crate) checkpoint_due: Notify,
+    is_checkpoint_due: AtomicBool,
     /// Tells the compactor that runs have come.
     pub(crate) runs_changed: Notify,
     /// Set when the store is being closed: jobs end early.
     stopping: AtomicBool,
     progress: Mutex<Progress>,
+}
+
+/// The log of the newest epoch.
+pub(crate) struct OpenLog {
+    pub(crate) kind: LogKind,
+    pub(crate) log: Arc<dyn Log>,
+}
+
+impl std::fmt::Debug for OpenLog {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "OpenLog({})", self.kind)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -42,13 +64,24 @@ struct Progress {
 }
 
 impl Shared {
-    pub(crate) fn new(instance: String, store: StoreId, view: ReadView) -> Shared {
+    fn new(
+        instance: String,
+        store: StoreId,
+        view: ReadView,
+        log: OpenLog,
+        recent_bytes_max: u64,
+    ) -> Shared {
         Shared {
             instance,
             store,
+            log: ArcSwap::from_pointee(log),
+            recent: RecentRecords::new(view.position, recent_bytes_max),
             applied_seq: watch::Sender::new(view.position.seq),
+            control_changed: watch::Sender::new(()),
+            clock_ahead: AtomicBool::new(false),
             view: ArcSwap::from_pointee(view),
             checkpoint_due: Notify::new(),
+            is_checkpoint_due: AtomicBool::new(false),
             runs_changed: Notify::new(),
             stopping: AtomicBool::new(false),
             progress: Mutex::default(),
@@ -62,6 +95,7 @@ impl Shared {
         self.runs_changed.notify_one();
         // Whoever waits for a record looks up too.
         self.applied_seq.send_modify(|_| {});
+        self.control_changed.send_modify(|()| {});
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -76,6 +110,30 @@ impl Shared {
     /// The newest view, for one short read.
     pub(crate) fn peek(&self) -> arc_swap::Guard<Arc<ReadView>> {
         self.view.load()
+    }
+
+    /// The log of the newest epoch.
+    pub(crate) fn log(&self) -> Arc<OpenLog> {
+        self.log.load_full()
+    }
+
+    /// Tells the checkpointer again, if there is still enough to write.
+    pub(crate) fn notify_if_checkpoint_due(&self) {
+        if self.is_checkpoint_due.load(Ordering::SeqCst) {
+            self.checkpoint_due.notify_one();
+        }
+    }
+
+    pub(crate) fn set_clock_ahead(&self, ahead: bool) {
+        self.clock_ahead.store(ahead, Ordering::SeqCst);
+    }
+
+    pub(crate) fn clock_is_ahead(&self) -> bool {
+        self.clock_ahead.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn watch_control(&self) -> watch::Receiver<()> {
+        self.control_changed.subscribe()
     }
 
     pub(crate) fn watch_applied(&self) -> watch::Receiver<u64> {
@@ -139,48 +197,79 @@ pub(crate) struct State {
     view: ReadView,
     active: Arc<Memtable>,
     active_records: u64,
+    /// Records of the log at which a checkpoint is due.
+    checkpoint_records: u64,
     /// Newest first.
     frozen: VecDeque<Frozen>,
     window: ConflictWindow,
     /// Memtables that are in no view any more and may be held by snapshots, oldest first.
     retired: VecDeque<Weak<Memtable>>,
+    /// Whether the state is being brought up to date and readers still see the one before it.
+    renewing: bool,
 }
 
 impl State {
-    /// The state that a manifest describes, before any record is applied.
+    /// The state that a manifest describes, before any record of `log` is applied.
     pub(crate) fn new(
         instance: String,
         store: StoreId,
         settings: Arc<Settings>,
         files: Arc<FileSet>,
+        log: OpenLog,
     ) -> State {
-        let manifest = &files.manifest;
         let active = Arc::new(Memtable::default());
+        let view = view_of(files, &active);
+        let bytes_max = settings.follow_bytes_max;
+        let checkpoint_records = checkpoint_records(&settings, log.kind);
+        let shared = Arc::new(Shared::new(instance, store, view.clone(), log, bytes_max));
         let window = ConflictWindow::new(
-            manifest.covered.seq,
+            view.position.seq,
             active.clone(),
             settings.conflict_window_bytes_max,
         );
-        let view = ReadView {
-            epoch: manifest.epoch,
-            position: manifest.covered,
-            time: manifest.covered_time,
-            control: Arc::new(manifest.control.clone()),
-            memtables: vec![active.clone()].into(),
-            files: files.clone(),
-        };
-        let shared = Arc::new(Shared::new(instance, store, view.clone()));
-        let (frozen, retired) = (VecDeque::new(), VecDeque::new());
         State {
             shared,
             settings,
             view,
             active,
             active_records: 0,
-            frozen,
+            checkpoint_records,
+            frozen: VecDeque::new(),
             window,
-            retired,
+            retired: VecDeque::new(),
+            renewing: false,
         }
+    }
+
+    /// Begins anew with what a manifest describes: one of another epoch, or one that is further than this process has come
+    /// (R14, R15). Snapshots go on with what they hold. What is applied from here on is seen by readers after
+    /// [`State::publish_renewed`].
+    pub(crate) fn renew(&mut self, files: Arc<FileSet>, log: OpenLog) {
+        let memtables = self.view.memtables.clone();
+        self.retired.extend(memtables.iter().map(Arc::downgrade));
+        self.active = Arc::new(Memtable::default());
+        self.active_records = 0;
+        self.frozen.clear();
+        self.view = view_of(files, &self.active);
+        self.window = ConflictWindow::new(
+            self.view.position.seq,
+            self.active.clone(),
+            self.settings.conflict_window_bytes_max,
+        );
+        self.checkpoint_records = checkpoint_records(&self.settings, log.kind);
+        self.shared.recent.restart(self.view.position);
+        self.shared.log.store(Arc::new(log));
+        self.renewing = true;
+    }
+
+    /// Shows readers what was renewed.
+    pub(crate) fn publish_renewed(&mut self) {
+        self.renewing = false;
+        self.publish();
+        self.limit_snapshots();
+        self.shared.applied_seq.send_replace(self.view.position.seq);
+        self.shared.control_changed.send_replace(());
+        self.shared.runs_changed.notify_one();
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -219,7 +308,7 @@ impl State {
     ///
     /// # Errors
     /// `Corrupt` when it does not follow the last one (R1).
-    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), Error> {
+    pub(crate) fn apply(&mut self, record: Record) -> Result<(), Error> {
         let last = self.view.position;
         if record.predecessor != last.record || record.position.seq != last.seq + 1 {
             return Err(Error::corrupt(format!(
@@ -230,10 +319,14 @@ impl State {
         self.view.position = record.position;
         self.view.time = self.view.time.max(record.time);
         self.active_records += 1;
+        let is_control = matches!(record.body, RecordBody::Control(_));
         match &record.body {
-            RecordBody::Transactions(_) => self.active.apply(record),
+            RecordBody::Transactions(_) => {
+                self.active.apply(&record);
+                self.view.last_transaction = record.position.seq;
+            }
             RecordBody::Control(control) => {
-                self.active.apply_control(record);
+                self.active.apply_control(&record);
                 Arc::make_mut(&mut self.view.control).apply(record.position, control);
                 if matches!(
                     control,
@@ -246,10 +339,20 @@ impl State {
                 }
             }
         }
-        self.publish();
         self.shared.update(|progress| progress.records_applied += 1);
-        self.shared.applied_seq.send_replace(record.position.seq);
-        if self.checkpoint_is_due() {
+        if self.renewing {
+            self.shared.recent.push(record);
+            return Ok(());
+        }
+        self.publish();
+        self.shared.recent.push(record);
+        self.shared.applied_seq.send_replace(self.view.position.seq);
+        if is_control {
+            self.shared.control_changed.send_replace(());
+        }
+        let due = self.checkpoint_is_due();
+        self.shared.is_checkpoint_due.store(due, Ordering::SeqCst);
+        if due {
             self.shared.checkpoint_due.notify_one();
         }
         Ok(())
@@ -262,7 +365,7 @@ impl State {
             .checkpoint_bytes
             .min(self.view.control.log_bytes_max / 2);
         self.active.log_bytes() >= bytes
-            || self.active_records >= self.settings.checkpoint_records
+            || self.active_records >= self.checkpoint_records
             || !self.has_room()
     }
 
@@ -325,6 +428,7 @@ impl State {
         self.collect_memtables();
         self.publish();
         self.limit_snapshots();
+        self.shared.control_changed.send_replace(());
         self.shared.runs_changed.notify_one();
     }
 
@@ -386,5 +490,29 @@ impl State {
         self.shared
             .failure()
             .unwrap_or_else(|| Error::unavailable("the store has been closed"))
+    }
+}
+
+/// The view of the state that a manifest describes.
+fn view_of(files: Arc<FileSet>, active: &Arc<Memtable>) -> ReadView {
+    let manifest = &files.manifest;
+    ReadView {
+        epoch: manifest.epoch,
+        position: manifest.covered,
+        time: manifest.covered_time,
+        control: Arc::new(manifest.control.clone()),
+        last_transaction: 0,
+        memtables: vec![active.clone()].into(),
+        files: files.clone(),
+    }
+}
+
+/// Each record of a shared log is an object to be read on opening, so there are never many of them (R17).
+const OBJECT_LOG_RECORDS_MAX: u64 = 1_000;
+
+fn checkpoint_records(settings: &Settings, kind: LogKind) -> u64 {
+    match kind {
+        LogKind::File => settings.checkpoint_records,
+        LogKind::Object => settings.checkpoint_records.min(OBJECT_LOG_RECORDS_MAX),
     }
 }

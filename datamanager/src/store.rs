@@ -6,14 +6,13 @@ use ost::{Create, ObjectPath, Ost};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
+use crate::epoch::{EpochCause, EpochFile};
 use crate::manifest::Manifest;
 use crate::store_id::StoreId;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp, sealed_json};
 
 const STORE_KEY: &str = "store.json";
 const STORE_FORMAT: u32 = 1;
-const EPOCH_FORMAT: u32 = 1;
-const EPOCH_PREFIX: &str = "epochs/";
 
 /// Everything that a store may hold directly under its base path.
 const KNOWN_NAMES: [&str; 10] = [
@@ -34,34 +33,6 @@ struct StoreFile {
     format: u32,
     store: StoreId,
     created: Timestamp,
-}
-
-/// The content of `epochs/<number>.json`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct EpochFile {
-    format: u32,
-    pub(crate) epoch: u32,
-    /// Where the epoch starts: its first record follows this one.
-    pub(crate) base: Position,
-    manifest_key: String,
-    manifest_checksum: u32,
-    pub(crate) log: LogKind,
-    cause: EpochCause,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EpochCause {
-    Init,
-    Recovery,
-    Import,
-    Switch,
-}
-
-impl EpochFile {
-    fn key(epoch: u32) -> String {
-        format!("{EPOCH_PREFIX}{epoch:010}.json")
-    }
 }
 
 /// A store as it was found.
@@ -99,15 +70,9 @@ impl Store {
             Err(error) if error.kind() == ost::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::from(error)),
         };
-        let key = list_numbered(ost, EPOCH_PREFIX)
-            .await?
-            .pop()
-            .ok_or_else(|| {
-                Error::corrupt(format!("{} has a {STORE_KEY} and no epoch", ost.location()))
-            })?;
-        let epoch = Self::load_epoch(ost, &key).await?;
+        let epoch = EpochFile::load_newest(ost).await?;
         let (manifest, manifest_checksum, damaged_manifest) =
-            load_usable_manifest(ost, epoch.epoch).await?;
+            load_usable_manifest(ost, &epoch).await?;
         Ok(Some(Store {
             id: file.store,
             epoch,
@@ -115,18 +80,6 @@ impl Store {
             manifest_checksum,
             damaged_manifest,
         }))
-    }
-
-    async fn load_epoch(ost: &Ost, key: &str) -> Result<EpochFile, Error> {
-        let bytes = ost.get(&ObjectPath::parse(key)?).await?;
-        let epoch: EpochFile = sealed_json::decode(key, &bytes, EPOCH_FORMAT)?;
-        if EpochFile::key(epoch.epoch) != key {
-            return Err(Error::corrupt(format!(
-                "{key:?} describes epoch {}",
-                epoch.epoch
-            )));
-        }
-        Ok(epoch)
     }
 
     /// Makes a store, or finishes one whose first start was cut off. Every step but the last can be repeated by
@@ -139,19 +92,12 @@ impl Store {
     ) -> Result<(), Error> {
         check_place(ost).await?;
         let manifest = Manifest::first(log_bytes_max);
-        let manifest_key = Manifest::key(1, 1);
+        let manifest_key = manifest.key();
         create_or_keep(ost, &manifest_key, sealed_json::encode(&manifest)?).await?;
         let (_, manifest_checksum) = Manifest::load(ost, &manifest_key).await?;
-        let epoch = EpochFile {
-            format: EPOCH_FORMAT,
-            epoch: 1,
-            base: Position::START,
-            manifest_key,
-            manifest_checksum,
-            log,
-            cause: EpochCause::Init,
-        };
-        create_or_keep(ost, &EpochFile::key(1), sealed_json::encode(&epoch)?).await?;
+        let manifest = (manifest_key, manifest_checksum);
+        let epoch = EpochFile::new(1, Position::START, manifest, log, EpochCause::Init);
+        let (Create::Created | Create::Exists) = epoch.create(ost).await?;
         let file = StoreFile {
             format: STORE_FORMAT,
             store: StoreId::random(environment),
@@ -165,18 +111,17 @@ impl Store {
 /// needs every log record behind what the older one covers, or refuses (R26).
 async fn load_usable_manifest(
     ost: &Ost,
-    epoch: u32,
+    epoch: &EpochFile,
 ) -> Result<(Manifest, u32, Option<DamagedManifest>), Error> {
-    let mut keys = Manifest::list(ost, epoch).await?;
-    let newest = keys.pop().ok_or_else(|| {
-        Error::corrupt(format!(
-            "{} holds no manifest of epoch {epoch}",
-            ost.location()
-        ))
-    })?;
+    let mut keys = epoch.list_manifests(ost).await?;
+    let newest = keys.pop().ok_or_else(|| epoch.no_manifest(ost))?;
     let error = match Manifest::load(ost, &newest).await {
         Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
         Err(error) if error.kind() == ErrorKind::Corrupt => error,
+        // Not listed, but named by the epoch.
+        Err(error) if error.kind() == ErrorKind::NotFound && keys.is_empty() => {
+            return Err(epoch.no_manifest(ost).with_source(error));
+        }
         Err(error) => return Err(error),
     };
     let Some(older) = keys.pop() else {
@@ -246,9 +191,13 @@ pub(crate) async fn check_place(ost: &Ost) -> Result<(), Error> {
     Ok(())
 }
 
-/// The keys under `prefix` that are a number with `.json` behind it, in order.
-pub(crate) async fn list_numbered(ost: &Ost, prefix: &str) -> Result<Vec<String>, Error> {
-    let mut objects = ost.list(prefix, None);
+/// The keys under `prefix`, and greater than `start_after`, that are a number with `.json` behind it, in order.
+pub(crate) async fn list_numbered(
+    ost: &Ost,
+    prefix: &str,
+    start_after: Option<&str>,
+) -> Result<Vec<String>, Error> {
+    let mut objects = ost.list(prefix, start_after);
     let mut keys = Vec::new();
     while let Some(meta) = objects.try_next().await? {
         let key = meta.path.to_string();

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::control::ControlRecord;
 use crate::data_file::{BlockCache, DataFile};
-use crate::log::{FileLogReader, LogReader};
 use crate::manifest::{FileEntry, Manifest};
 use crate::open::Builder;
 use crate::record::RecordBody;
@@ -275,9 +274,10 @@ impl Builder {
     }
 
     async fn verify_log(&self, store: &Store, found: &mut LogFound) -> Result<(), Error> {
-        let options = self.file_log_options(store, "verify")?;
-        let reader = FileLogReader::new(self.chosen_environment()?, options);
-        let mut records = reader.read_from(1);
+        let opener = self.clone().read_only().opener()?;
+        let looked_at = opener.environment.steady_time();
+        let log = opener.open_log(store, looked_at).await?;
+        let mut records = log.read_from(1);
         while let Some(record) = records.try_next().await? {
             found.first.get_or_insert(record.position);
             found.last = record.position;

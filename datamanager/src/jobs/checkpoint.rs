@@ -29,35 +29,43 @@ pub struct CheckpointReport {
     pub bytes: u64,
 }
 
+/// Whether there is something to write. Control records alone are left in the log until they take room.
+fn has_enough(view: &ReadView) -> bool {
+    let entries: usize = view.memtables.iter().map(|memtable| memtable.len()).sum();
+    let log_bytes: u64 = view
+        .memtables
+        .iter()
+        .map(|memtable| memtable.log_bytes())
+        .sum();
+    entries > 0 || log_bytes >= view.control.log_bytes_max / 2
+}
+
 impl Jobs {
     /// Writes what only the log and memory hold to a new run of data files. Does nothing if there is nothing.
     pub(crate) async fn checkpoint(&self) -> Result<CheckpointReport, Error> {
         self.check_writable()?;
         let _one = self.checkpointing.lock().await;
-        self.refresh().await?;
-        let view = self.shared.view();
-        let manifest = &view.files.manifest;
-        let entries: usize = view.memtables.iter().map(|memtable| memtable.len()).sum();
-        let log_bytes: u64 = view
-            .memtables
-            .iter()
-            .map(|memtable| memtable.log_bytes())
-            .sum();
-        // Control records alone are left in the log until they take room.
-        if entries == 0 && log_bytes < view.control.log_bytes_max / 2 {
-            return Ok(CheckpointReport {
-                covered: manifest.covered,
-                manifest: manifest.number,
-                ..CheckpointReport::default()
-            });
+        loop {
+            self.wait_for_claim(JobKind::Checkpoint).await?;
+            self.refresh().await?;
+            let view = self.shared.view();
+            if !has_enough(&view) {
+                let manifest = &view.files.manifest;
+                return Ok(CheckpointReport {
+                    covered: manifest.covered,
+                    manifest: manifest.number,
+                    ..CheckpointReport::default()
+                });
+            }
+            let Some(begun) = self.begin(JobKind::Checkpoint).await? else {
+                continue;
+            };
+            let result = self.write_checkpoint(&begun).await;
+            if result.is_err() {
+                self.abandon(begun.position.seq).await;
+            }
+            return result;
         }
-        let begun = self.begin(JobKind::Checkpoint).await?;
-        let job_seq = begun.position.seq;
-        let result = self.write_checkpoint(&begun).await;
-        if result.is_err() {
-            self.abandon(job_seq).await;
-        }
-        result
     }
 
     async fn write_checkpoint(&self, begun: &ControlApplied) -> Result<CheckpointReport, Error> {
@@ -102,7 +110,7 @@ impl Jobs {
     }
 
     /// One run of what all memtables of `view` hold up to the record `job_seq`.
-    async fn write_memtables(
+    pub(super) async fn write_memtables(
         &self,
         view: &ReadView,
         job_seq: u64,

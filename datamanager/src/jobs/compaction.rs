@@ -180,6 +180,16 @@ impl Jobs {
             .await
     }
 
+    /// The same, unless another process is at it.
+    pub(super) async fn compact_unless_claimed(&self) -> Result<(), Error> {
+        let view = self.shared.view();
+        let is_due = Plan::due(&view.files.manifest, &self.settings).is_some();
+        if is_due && !self.is_claimed_by_another(JobKind::Compaction).await? {
+            self.compact_as_due().await?;
+        }
+        Ok(())
+    }
+
     /// Merges all runs into one and leaves out what is deleted or has expired.
     pub(crate) async fn compact_everything(&self) -> Result<CompactionReport, Error> {
         self.compact(Plan::everything, 1).await
@@ -195,12 +205,15 @@ impl Jobs {
         let mut report = CompactionReport::default();
         while report.jobs < jobs_max {
             self.check_running()?;
+            self.wait_for_claim(JobKind::Compaction).await?;
             self.refresh().await?;
             let set = self.shared.view().files.clone();
             let Some(plan) = plan(&set.manifest) else {
                 break;
             };
-            let begun = self.begin(JobKind::Compaction).await?;
+            let Some(begun) = self.begin(JobKind::Compaction).await? else {
+                continue;
+            };
             let job_seq = begun.position.seq;
             let result = self.run_compaction(&set, &plan, job_seq).await;
             if result.is_err() {

@@ -1,6 +1,6 @@
 //! Removing what no manifest that is kept names any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +10,10 @@ use serde::Serialize;
 
 use super::Jobs;
 use super::pins::list_pins;
+use crate::epoch::EpochFile;
+use crate::instances;
 use crate::manifest::Manifest;
-use crate::{Error, ErrorKind, Position, RecordId, Timestamp};
+use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp};
 
 /// The newest manifests, which are always kept.
 const MANIFESTS_KEPT_MIN: usize = 3;
@@ -32,7 +34,60 @@ pub struct GarbageReport {
     pub failed: Vec<String>,
 }
 
+/// What the collector of one process knows.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    /// The manifests that this process has known, with what they cover and since when on its steady clock, oldest first.
+    known: VecDeque<(Position, Duration)>,
+    /// The manifest as of the last collection that left nothing to wait for.
+    settled: Option<String>,
+}
+
+impl Collector {
+    /// Notes that a manifest that covers `covered` is known now.
+    fn note(&mut self, covered: Position, now: Duration) {
+        if self
+            .known
+            .back()
+            .is_none_or(|(last, _)| last.seq < covered.seq)
+        {
+            self.known.push_back((covered, now));
+        }
+    }
+
+    /// The newest position that has been known to be covered for `delay`; older ones are forgotten.
+    fn known_for(&mut self, delay: Duration, now: Duration) -> Option<Position> {
+        let old = |(_, since): &(Position, Duration)| now.saturating_sub(*since) >= delay;
+        while self.known.get(1).is_some_and(old) {
+            self.known.pop_front();
+        }
+        self.known
+            .front()
+            .filter(|known| old(known))
+            .map(|(covered, _)| *covered)
+    }
+}
+
+/// One look at what there is.
+struct Listing {
+    now: Timestamp,
+    /// Of all epochs, oldest first; the one that an epoch begins with stands before its others.
+    manifests: Vec<ObjectMeta>,
+    /// Left over from attempts to begin an epoch that another attempt has begun.
+    strays: Vec<ObjectPath>,
+    data_files: Vec<ObjectMeta>,
+}
+
 impl Jobs {
+    /// Collects garbage unless nothing has changed since there was none.
+    pub(crate) async fn collect_if_due(&self) -> Result<(), Error> {
+        let newest = self.shared.view().files.manifest.key();
+        if self.collecting.lock().await.settled.as_ref() == Some(&newest) {
+            return Ok(());
+        }
+        self.collect_garbage(false).await.map(drop)
+    }
+
     /// Removes data files, manifests and log files that are no longer needed (R28). With `dry_run` it only says which
     /// manifests and data files these are.
     ///
@@ -41,24 +96,16 @@ impl Jobs {
         if !dry_run {
             self.check_writable()?;
         }
-        let _one = self.collecting.lock().await;
-        let epoch = self.shared.view().epoch;
-        // Data files are listed before the manifests: a file of a job that ends in between is named by what is read
-        // afterwards, and one of a job that begins in between is not listed.
-        let data_files: Vec<ObjectMeta> = self.ost().list("data/", None).try_collect().await?;
-        let now = if dry_run {
-            self.environment.wall_time()
-        } else {
-            self.store_time().await?
-        };
-        let manifests: Vec<ObjectMeta> = self
-            .ost()
-            .list(&Manifest::prefix(epoch), None)
-            .try_collect()
-            .await?;
-        let pinned = self.pinned_manifests(now).await?;
-        let (kept, dropped) =
-            sort_manifests(&manifests, &pinned, now, self.settings.file_retention);
+        let mut collector = self.collecting.lock().await;
+        if !dry_run {
+            self.end_jobs_of_the_gone().await?;
+        }
+        let applied = self.shared.view().files.manifest.key();
+        let mut listing = self.look(dry_run).await?;
+        let pinned = self.pinned_manifests(listing.now).await?;
+        let retention = self.settings.file_retention;
+        let (kept, dropped) = sort_manifests(&listing.manifests, &pinned, listing.now, retention);
+        let mut waiting = kept.len() > MANIFESTS_KEPT_MIN;
 
         let mut live = BTreeSet::new();
         let mut newest: Option<Manifest> = None;
@@ -69,38 +116,97 @@ impl Jobs {
             oldest_covered.get_or_insert(manifest.covered);
             newest = Some(manifest);
         }
-        let newest = newest
-            .ok_or_else(|| Error::corrupt(format!("no manifest of epoch {epoch} is left")))?;
+        let newest = newest.ok_or_else(|| Error::corrupt("no manifest is left"))?;
 
         let mut report = GarbageReport::default();
-        for meta in dropped {
-            self.remove(&meta.path, dry_run, &mut report.failed).await?;
-            report.manifests.push(meta.path.to_string());
+        let dropped = dropped.into_iter().map(|meta| meta.path.clone());
+        for path in dropped.chain(std::mem::take(&mut listing.strays)) {
+            self.remove(&path, dry_run, &mut report.failed).await?;
+            report.manifests.push(path.to_string());
         }
-        for meta in data_files {
-            if live.contains(meta.path.as_ref()) || !may_go(&meta.path, &newest) {
+        for meta in std::mem::take(&mut listing.data_files) {
+            if live.contains(meta.path.as_ref()) {
+                continue;
+            }
+            if !may_go(&meta.path, &newest) {
+                waiting = true;
                 continue;
             }
             self.remove(&meta.path, dry_run, &mut report.failed).await?;
             report.bytes += meta.size;
             report.data_files.push(meta.path.to_string());
         }
-        if !dry_run && let Some(covered) = oldest_covered {
-            report.log_files = self.truncate_log(covered, &manifests, now).await?;
+        if dry_run {
+            return Ok(report);
         }
+        self.remove_dead_registrations(listing.now, &mut report.failed)
+            .await?;
+        if let Some(covered) = oldest_covered {
+            collector.note(covered, self.environment.steady_time());
+            let up_to = self.truncation(&mut collector, covered, &listing).await?;
+            waiting |= up_to.is_none_or(|up_to| up_to.seq < covered.seq);
+            if let Some(up_to) = up_to {
+                report.log_files = self.shared.log().log.truncate(up_to).await?;
+            }
+        }
+        collector.settled = (!waiting && report.failed.is_empty()).then_some(applied);
         Ok(report)
     }
 
-    /// Removes log files that every kept manifest covers, once that has been so for the retention.
-    async fn truncate_log(
+    /// Data files are listed before the manifests: a file of a job that ends in between is named by what is read afterwards,
+    /// and one of a job that begins in between is not listed.
+    async fn look(&self, dry_run: bool) -> Result<Listing, Error> {
+        let data_files = self.ost().list("data/", None).try_collect().await?;
+        let now = match dry_run {
+            true => self.environment.wall_time(),
+            false => self.store_time().await?,
+        };
+        let newest_epoch = EpochFile::newest_number(self.ost(), self.shared.view().epoch).await?;
+        let metas: Vec<ObjectMeta> = self.ost().list("manifests/", None).try_collect().await?;
+        let mut manifests = Vec::new();
+        let mut strays = Vec::new();
+        for of_epoch in metas.chunk_by(|left, right| epoch_of(left) == epoch_of(right)) {
+            let Some(epoch) = of_epoch.first().and_then(epoch_of) else {
+                continue;
+            };
+            let is_base = |meta: &&ObjectMeta| Manifest::number_of(meta.path.as_ref()) == Some(0);
+            let numbered = |meta: &&ObjectMeta| {
+                Manifest::number_of(meta.path.as_ref()).is_some_and(|number| number > 0)
+            };
+            if of_epoch.iter().any(|meta| is_base(&meta)) && epoch <= newest_epoch {
+                let base = EpochFile::load(self.ost(), epoch).await?.manifest_key;
+                let (counting, others): (Vec<_>, Vec<_>) = of_epoch
+                    .iter()
+                    .filter(is_base)
+                    .partition(|meta| meta.path.as_ref() == base);
+                manifests.extend(counting.into_iter().cloned());
+                strays.extend(others.into_iter().map(|meta| meta.path.clone()));
+            }
+            manifests.extend(of_epoch.iter().filter(numbered).cloned());
+        }
+        Ok(Listing {
+            now,
+            manifests,
+            strays,
+            data_files,
+        })
+    }
+
+    /// Up to where log files may be removed: what every kept manifest covers, once that has been so for the retention, and
+    /// once this process has itself known it for long enough (R16).
+    async fn truncation(
         &self,
+        collector: &mut Collector,
         oldest_covered: Position,
-        manifests: &[ObjectMeta],
-        now: Timestamp,
-    ) -> Result<u64, Error> {
+        listing: &Listing,
+    ) -> Result<Option<Position>, Error> {
         let retention = self.settings.wal_retention;
-        let mut settled = None;
-        for meta in manifests.iter().filter(|meta| age(meta, now) >= retention) {
+        let mut settled: Option<Position> = None;
+        let old = listing
+            .manifests
+            .iter()
+            .filter(|meta| age(meta, listing.now) >= retention);
+        for meta in old {
             match Manifest::load(self.ost(), meta.path.as_ref()).await {
                 Ok((manifest, _)) => settled = Some(manifest.covered),
                 // Removed just now, so not the oldest that is kept.
@@ -108,11 +214,29 @@ impl Jobs {
                 Err(error) => return Err(error),
             }
         }
-        match settled {
-            Some(settled) if settled.seq < oldest_covered.seq => self.log.truncate(settled).await,
-            Some(_) => self.log.truncate(oldest_covered).await,
-            None => Ok(0),
+        let delay = self.shared.log().log.removal_delay();
+        let known = collector.known_for(delay, self.environment.steady_time());
+        let bounds = settled.zip(known);
+        Ok(bounds.map(|(settled, known)| {
+            [settled, known, oldest_covered]
+                .into_iter()
+                .min_by_key(|position| position.seq)
+                .unwrap_or(oldest_covered)
+        }))
+    }
+
+    async fn remove_dead_registrations(
+        &self,
+        now: Timestamp,
+        failed: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if self.shared.log().kind == LogKind::File {
+            return Ok(());
         }
+        for path in instances::list_dead(self.ost(), now).await? {
+            self.remove(&path, false, failed).await?;
+        }
+        Ok(())
     }
 
     /// The manifests that pins keep. A pin whose term is over stays where it is: it may be being renewed.
@@ -152,6 +276,10 @@ impl Jobs {
         self.ost().delete(&path).await?;
         Ok(Timestamp::from_millis(meta?.last_modified_ms))
     }
+}
+
+fn epoch_of(meta: &ObjectMeta) -> Option<u32> {
+    Manifest::epoch_of(meta.path.as_ref())
 }
 
 fn age(meta: &ObjectMeta, now: Timestamp) -> Duration {

@@ -142,8 +142,9 @@ impl Jobs {
 
     /// Opens the files of a manifest and has the committer drop what they cover.
     pub(super) async fn read_from(&self, manifest: Manifest, checksum: u32) -> Result<(), Error> {
-        let view = self.shared.view();
         let covered = manifest.covered.seq;
+        self.wait_applied(covered).await?;
+        let view = self.shared.view();
         let files = FileSet::new(self.context.clone(), manifest, checksum, Some(&view.files));
         let files = Arc::new(files);
         for file in files.runs.iter().flat_map(|run| &run.files) {
@@ -167,5 +168,14 @@ impl Jobs {
         self.send(Command::Install(LoadedManifest { files, retired }, reply))
             .await?;
         answer.await.map_err(|_| self.closed())
+    }
+
+    /// Waits until the record `seq` is applied: a manifest of another process may cover more than that, and first comes the
+    /// log, then the files.
+    async fn wait_applied(&self, seq: u64) -> Result<(), Error> {
+        let mut applied = self.shared.watch_applied();
+        let reached = |applied: &u64| *applied >= seq || self.shared.is_stopping();
+        applied.wait_for(reached).await.map_err(|_| self.closed())?;
+        self.check_running()
     }
 }

@@ -6,9 +6,14 @@ use std::time::Duration;
 use futures::future::{self, Either};
 
 use super::Jobs;
+use crate::control::JobKind;
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind};
 
+/// How long the log stays sealed before this process begins the next epoch.
+const SEAL_AGE_MAX: Duration = Duration::from_secs(10);
+/// How long a checkpoint that is due waits for the one that another process is writing, before it is looked again.
+const CLAIMED_DELAY: Duration = Duration::from_secs(1);
 /// How long a loop waits after a failure.
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
 
@@ -27,7 +32,16 @@ pub(crate) async fn maintain_log(jobs: Arc<Jobs>) {
         if jobs.shared.is_stopping() {
             return;
         }
-        if let Err(error) = jobs.checkpoint().await {
+        let result = match jobs.is_claimed_by_another(JobKind::Checkpoint).await {
+            Ok(true) => {
+                jobs.environment.sleep(CLAIMED_DELAY).await;
+                jobs.shared.notify_if_checkpoint_due();
+                continue;
+            }
+            Ok(false) => jobs.checkpoint().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
             jobs.report("a checkpoint", &error).await;
             jobs.shared.checkpoint_due.notify_one();
         }
@@ -38,7 +52,7 @@ pub(crate) async fn maintain_log(jobs: Arc<Jobs>) {
 pub(crate) async fn maintain_files(jobs: Arc<Jobs>) {
     let mut collected_at = jobs.environment.steady_time();
     while !jobs.shared.is_stopping() {
-        if let Err(error) = jobs.compact_as_due().await {
+        if let Err(error) = jobs.compact_unless_claimed().await {
             jobs.report("a compaction", &error).await;
         }
         let since = jobs.environment.steady_time().saturating_sub(collected_at);
@@ -48,35 +62,48 @@ pub(crate) async fn maintain_files(jobs: Arc<Jobs>) {
             continue;
         }
         collected_at = jobs.environment.steady_time();
-        if let Err(error) = jobs.collect_garbage(false).await {
+        if let Err(error) = jobs.collect_if_due().await {
             jobs.report("a collection of garbage", &error).await;
+        }
+    }
+}
+
+/// Goes on with the old data when the log has been sealed for a while and the next epoch has not begun: whoever sealed it may
+/// be gone (R7).
+pub(crate) async fn watch_seal(jobs: Arc<Jobs>) {
+    let mut control = jobs.shared.watch_control();
+    while !jobs.shared.is_stopping() {
+        let Some(next_epoch) = jobs.sealed_for() else {
+            if control.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        jobs.environment.sleep(SEAL_AGE_MAX).await;
+        if jobs.sealed_for() != Some(next_epoch) || jobs.shared.is_stopping() {
+            continue;
+        }
+        if let Err(error) = jobs.begin_next_epoch().await {
+            jobs.report("beginning the next epoch", &error).await;
         }
     }
 }
 
 /// Reads from each newer manifest that another process announces (R25).
 pub(crate) async fn follow_manifests(jobs: Arc<Jobs>) {
-    let mut applied = jobs.shared.watch_applied();
-    while !jobs.shared.is_stopping() && applied.changed().await.is_ok() {
+    let mut control = jobs.shared.watch_control();
+    while !jobs.shared.is_stopping() && control.changed().await.is_ok() {
         let view = jobs.shared.view();
         if view.control.manifest_number <= view.files.manifest.number {
             continue;
         }
         let read = async {
             let (manifest, checksum) = Manifest::load_newest(jobs.ost(), view.epoch).await?;
-            // The newest manifest may cover more than has been applied here: first the log, then the files.
-            let covered = manifest.covered.seq;
-            let reached = |seq: &u64| *seq >= covered || jobs.shared.is_stopping();
-            if jobs.shared.watch_applied().wait_for(reached).await.is_ok()
-                && !jobs.shared.is_stopping()
-            {
-                jobs.read_from(manifest, checksum).await?;
-            }
-            Ok::<(), Error>(())
+            jobs.read_from(manifest, checksum).await
         };
         if let Err(error) = read.await {
             jobs.report("reading a new manifest", &error).await;
-            applied.mark_changed();
+            control.mark_changed();
         }
     }
 }

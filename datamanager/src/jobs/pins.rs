@@ -7,6 +7,7 @@ use ost::{ObjectPath, Ost};
 use serde::{Deserialize, Serialize};
 
 use super::Jobs;
+use crate::epoch::EpochFile;
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Timestamp, sealed_json};
 
@@ -24,8 +25,11 @@ pub struct Pin {
     pub name: String,
     /// The epoch of the manifest.
     pub epoch: u32,
-    /// The manifest's number in its epoch.
+    /// The manifest's number in its epoch; 0 for the one that the epoch began with.
     pub manifest: u64,
+    /// The key of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_key: Option<String>,
     /// From when on the pin no longer holds; `None` holds until it is removed.
     pub expires_at: Option<Timestamp>,
 }
@@ -33,33 +37,74 @@ pub struct Pin {
 impl Pin {
     /// The key of the manifest that it keeps.
     pub fn manifest_key(&self) -> String {
-        Manifest::key(self.epoch, self.manifest)
+        match &self.base_key {
+            Some(key) => key.clone(),
+            None => Manifest::numbered_key(self.epoch, self.manifest),
+        }
+    }
+
+    fn new(name: &str, manifest_key: &str, expires_at: Option<Timestamp>) -> Result<Pin, Error> {
+        let parts = Manifest::epoch_of(manifest_key).zip(Manifest::number_of(manifest_key));
+        let (epoch, manifest) = parts
+            .ok_or_else(|| Error::corrupt(format!("{manifest_key:?} is no key of a manifest")))?;
+        Ok(Pin {
+            format: PIN_FORMAT,
+            name: name.to_owned(),
+            epoch,
+            manifest,
+            base_key: (manifest == 0).then(|| manifest_key.to_owned()),
+            expires_at,
+        })
     }
 }
 
 impl Jobs {
     /// Keeps the newest manifest under `name`, for `term` or until it is removed (R29). A pin of that name is replaced.
     pub(crate) async fn pin(&self, name: &str, term: Option<Duration>) -> Result<Pin, Error> {
-        let key = pin_key(name)?;
-        let epoch = self.shared.view().epoch;
-        let expires_at = term.map(|term| self.environment.wall_time().saturating_add(term));
-        // The pin is put first and the manifests are listed afterwards: it holds if its manifest is still there.
         loop {
             self.check_running()?;
-            let newest = newest_number(self.ost(), epoch).await?;
-            let pin = Pin {
-                format: PIN_FORMAT,
-                name: name.to_owned(),
-                epoch,
-                manifest: newest,
-                expires_at,
-            };
-            self.ost().put(&key, sealed_json::encode(&pin)?).await?;
-            let kept = Manifest::list(self.ost(), epoch).await?;
-            if kept.contains(&pin.manifest_key()) {
+            let newest = self.newest_manifest_key().await?;
+            if let Some(pin) = self.hold(name, &newest, term).await? {
                 return Ok(pin);
             }
         }
+    }
+
+    /// Keeps the manifest at `manifest_key`, if it is still the newest. The pin is put first and the manifests are listed
+    /// afterwards: no collector that has missed the pin can have taken what is the newest then.
+    pub(crate) async fn hold(
+        &self,
+        name: &str,
+        manifest_key: &str,
+        term: Option<Duration>,
+    ) -> Result<Option<Pin>, Error> {
+        let key = pin_key(name)?;
+        let pin = Pin::new(name, manifest_key, self.expiry(term))?;
+        self.ost().put(&key, sealed_json::encode(&pin)?).await?;
+        let holds = self.newest_manifest_key().await? == manifest_key;
+        Ok(holds.then_some(pin))
+    }
+
+    /// Keeps what `pin` keeps for `term` from now on.
+    pub(crate) async fn renew(&self, pin: &Pin, term: Duration) -> Result<(), Error> {
+        let renewed = Pin {
+            expires_at: self.expiry(Some(term)),
+            ..pin.clone()
+        };
+        let key = pin_key(&pin.name)?;
+        Ok(self.ost().put(&key, sealed_json::encode(&renewed)?).await?)
+    }
+
+    fn expiry(&self, term: Option<Duration>) -> Option<Timestamp> {
+        term.map(|term| self.environment.wall_time().saturating_add(term))
+    }
+
+    async fn newest_manifest_key(&self) -> Result<String, Error> {
+        let epoch = EpochFile::newest_number(self.ost(), self.shared.view().epoch).await?;
+        let keys = Manifest::list(self.ost(), epoch).await?;
+        keys.into_iter()
+            .next_back()
+            .ok_or_else(|| Error::corrupt(format!("no manifest of epoch {epoch} is left")))
     }
 
     /// Removes a pin.
@@ -103,15 +148,4 @@ fn pin_key(name: &str) -> Result<ObjectPath, Error> {
         )));
     }
     Ok(ObjectPath::parse(&format!("{PIN_PREFIX}{name}.json"))?)
-}
-
-async fn newest_number(ost: &Ost, epoch: u32) -> Result<u64, Error> {
-    let keys = Manifest::list(ost, epoch).await?;
-    let number = keys.last().and_then(|key| Manifest::number_of(key));
-    number.ok_or_else(|| {
-        Error::corrupt(format!(
-            "{} holds no manifest of epoch {epoch}",
-            ost.location()
-        ))
-    })
 }

@@ -5,6 +5,7 @@ mod segment;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub(crate) struct FileLogOptions {
     pub(crate) directory: PathBuf,
     pub(crate) store: StoreId,
     pub(crate) epoch: u32,
+    /// Where the epoch starts.
+    pub(crate) base: Position,
     /// Where the epoch starts, or what a manifest covers: records at or before it may be missing.
     pub(crate) covered: Position,
     /// A segment is ended when it holds so many records.
@@ -59,17 +62,21 @@ struct State {
 }
 
 impl FileLog {
-    /// Makes the first segment of a new store, or keeps the one that a first start before this one has made. May block.
+    /// Makes the first segment of an epoch that starts after `base`, or keeps the one that an attempt before this one has
+    /// made. May block.
     pub(crate) fn create(
         files: &dyn FileSystem,
         store_directory: &Path,
         epoch: u32,
+        base: Position,
     ) -> Result<(), Error> {
         let directory = reader::segment_directory(store_directory, epoch);
         files
             .create_dir_all(&directory)
             .map_err(|error| write_error(&directory, error))?;
-        let segment = Segment { first_seq: 1 };
+        let segment = Segment {
+            first_seq: base.seq + 1,
+        };
         let path = directory.join(segment.file_name());
         match read_file(files, &path, 0) {
             Ok(bytes) if wal_file::check_header(&bytes, epoch, segment.first_seq).is_ok() => {
@@ -82,7 +89,7 @@ impl FileLog {
             Err(error) if error.kind() == ErrorKind::Compacted => {}
             Err(error) => return Err(error),
         }
-        Self::begin_segment(files, &directory, Position::START).map(|_| ())
+        Self::begin_segment(files, &directory, base).map(|_| ())
     }
 
     /// Opens the log for writing; the caller holds the store's lock. May block.
@@ -270,6 +277,29 @@ impl FileLog {
         })
     }
 
+    /// Removes the segments of epochs that have ended at or before `up_to`.
+    fn remove_older_epochs(&self, files: &dyn FileSystem, up_to: Position) -> Result<u64, Error> {
+        let options = self.reader.options();
+        let mut removed = 0;
+        if options.base.seq > up_to.seq {
+            return Ok(removed);
+        }
+        for epoch in 1..options.epoch {
+            let directory = reader::segment_directory(&options.directory, epoch);
+            for segment in list_segments(files, &directory)? {
+                let path = directory.join(segment.file_name());
+                let remove = || {
+                    files
+                        .remove(&path)
+                        .and_then(|()| files.sync_dir(&directory))
+                };
+                remove().map_err(|error| write_error(&path, error))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -316,11 +346,10 @@ fn write_error(path: &Path, error: std::io::Error) -> Error {
 
 #[async_trait]
 impl LogReader for FileLog {
-    async fn head(&self) -> Result<Position, Error> {
-        Ok(self.state().head)
-    }
-
     fn read(&self, after: Position) -> BoxStream<'_, Result<Record, Error>> {
+        if after == self.state().head {
+            return futures::stream::empty().boxed(); // nobody else writes
+        }
         self.reader.read(after)
     }
 
@@ -397,11 +426,15 @@ impl Log for FileLog {
         self.state().latched.is_none()
     }
 
+    fn removal_delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn truncate(&self, up_to: Position) -> Result<u64, Error> {
         let files = self.reader.files();
+        let mut removed = self.remove_older_epochs(files.as_ref(), up_to)?;
         let directory = self.reader.segment_directory();
         let segments = list_segments(files.as_ref(), directory)?;
-        let mut removed = 0;
         for pair in segments.windows(2) {
             let [segment, next] = pair else { break };
             if next.first_seq > up_to.seq + 1 {

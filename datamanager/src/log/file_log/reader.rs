@@ -265,27 +265,6 @@ fn after(position: Position) -> ReadPlace {
 
 #[async_trait]
 impl LogReader for FileLogReader {
-    async fn head(&self) -> Result<Position, Error> {
-        let reader = self.clone();
-        run_blocking(self.environment.as_ref(), move || {
-            let segments = list_segments(reader.files().as_ref(), &reader.segment_directory)?;
-            for segment in segments.iter().rev() {
-                let file = Some((*segment, WAL_FILE_HEADER_BYTES as u64));
-                let mut place = ReadPlace {
-                    next_seq: segment.first_seq,
-                    last: None,
-                    file,
-                    oldest_will_do: false,
-                };
-                if let Some(record) = reader.read_step(&mut place)?.last() {
-                    return Ok(record.position);
-                }
-            }
-            Ok(reader.options.covered)
-        })
-        .await?
-    }
-
     fn read(&self, position: Position) -> BoxStream<'_, Result<Record, Error>> {
         self.stream(after(position), false)
     }
@@ -316,6 +295,10 @@ impl Log for FileLogReader {
 
     fn absence_is_final(&self) -> bool {
         false
+    }
+
+    fn removal_delay(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn truncate(&self, _up_to: Position) -> Result<u64, Error> {

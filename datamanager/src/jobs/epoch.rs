@@ -1,0 +1,137 @@
+//! Ending an epoch and beginning the next (R7).
+
+use ost::Create;
+
+use super::Jobs;
+use crate::control::{ControlRecord, Seal};
+use crate::epoch::{EpochCause, EpochFile};
+use crate::manifest::{FileEntry, Manifest, Run};
+use crate::read_view::ReadView;
+use crate::{Error, LogKind, Position, RecordId};
+
+/// How long the manifest that an epoch is made from is kept for that.
+const PIN_TERM: std::time::Duration = std::time::Duration::from_secs(600);
+
+impl Jobs {
+    /// The epoch that the log has been sealed for, if it has.
+    pub(crate) fn sealed_for(&self) -> Option<u32> {
+        let view = self.shared.view();
+        view.control.sealed.as_ref().map(|seal| seal.next_epoch)
+    }
+
+    /// Ends the log. Nothing can be appended to it afterwards, by any process.
+    pub(super) async fn seal(
+        &self,
+        cause: EpochCause,
+        log: LogKind,
+        job_seq: Option<u64>,
+    ) -> Result<Position, Error> {
+        let seal = Seal {
+            next_epoch: self.shared.view().epoch + 1,
+            cause,
+            log,
+            job_seq,
+        };
+        Ok(self.control(ControlRecord::Seal(seal)).await?.position)
+    }
+
+    /// Begins the next epoch with the data of the one that was sealed, unless it has begun already.
+    pub(crate) async fn begin_next_epoch(&self) -> Result<(), Error> {
+        let view = self.shared.view();
+        let Some(seal) = view.control.sealed.clone() else {
+            return Ok(());
+        };
+        // Whatever was to be imported has not come about.
+        let cause = match seal.cause {
+            EpochCause::Import => EpochCause::Recovery,
+            cause => cause,
+        };
+        let pin_name = format!("epoch-{}-{}", seal.next_epoch, self.shared.instance);
+        self.hold_manifest(&view, &pin_name).await?;
+        let begun = async {
+            let files = self.write_memtables(&view, view.position.seq).await?;
+            let mut runs = view.files.manifest.runs.clone();
+            if !files.is_empty() {
+                runs.insert(0, Run { level: 0, files });
+            }
+            self.create_epoch(&view, runs, cause, seal.log).await
+        };
+        let begun = begun.await;
+        self.unpin(&pin_name).await?;
+        begun.map(drop)
+    }
+
+    /// Keeps the files that `view` reads from being collected.
+    async fn hold_manifest(&self, view: &ReadView, pin_name: &str) -> Result<(), Error> {
+        let key = view.files.manifest.key();
+        match self.hold(pin_name, &key, Some(PIN_TERM)).await? {
+            Some(_) => Ok(()),
+            None => {
+                self.unpin(pin_name).await?;
+                self.refresh().await?;
+                Err(Error::unavailable(
+                    "a newer manifest was installed meanwhile; trying again",
+                ))
+            }
+        }
+    }
+
+    /// Creates the epoch after that of `view`, which ends with its seal, with `runs` as its data. Returns whether it is this
+    /// one that counts.
+    pub(super) async fn create_epoch(
+        &self,
+        view: &ReadView,
+        runs: Vec<Run>,
+        cause: EpochCause,
+        log: LogKind,
+    ) -> Result<bool, Error> {
+        let base = view.position;
+        let number = view.epoch + 1;
+        let manifest = self.base_manifest(view, runs);
+        let checksum = manifest.create(self.ost()).await?.ok_or_else(|| {
+            Error::unavailable("the name drawn for the manifest of the next epoch is taken")
+        })?;
+        self.opener.prepare_log(log, number, base).await?;
+        let epoch = EpochFile::new(number, base, (manifest.key(), checksum), log, cause);
+        match epoch.create(self.ost()).await {
+            Ok(Create::Created) => Ok(true),
+            Ok(Create::Exists) => {
+                Ok(EpochFile::load(self.ost(), number).await?.manifest_key == manifest.key())
+            }
+            Err(error) => match EpochFile::load(self.ost(), number).await {
+                Ok(found) => Ok(found.manifest_key == manifest.key()),
+                Err(_) => Err(error),
+            },
+        }
+    }
+
+    /// The manifest that covers exactly the seal.
+    fn base_manifest(&self, view: &ReadView, runs: Vec<Run>) -> Manifest {
+        let newest = &view.files.manifest;
+        let manifest = Manifest {
+            epoch: view.epoch + 1,
+            number: 0,
+            base_id: Some(RecordId::random(self.environment.as_ref())),
+            parent_checksum: Some(view.files.manifest_checksum),
+            covered: view.position,
+            covered_time: view.time,
+            control: view.control.for_next_epoch(),
+            position: view.position,
+            open_jobs: Default::default(),
+            job_seq: None,
+            runs,
+            dropped_files: Vec::new(),
+            ..newest.clone()
+        };
+        let live = manifest.file_keys();
+        let dropped = newest
+            .files()
+            .filter(|file: &&FileEntry| !live.contains(file.key.as_str()))
+            .map(|file| file.key.clone())
+            .collect();
+        Manifest {
+            dropped_files: dropped,
+            ..manifest
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! From what is stored to an open log and the state that it leads to: on opening, and whenever a process has to begin anew.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use ost::Ost;
+
+use crate::environment::{Environment, run_blocking};
+use crate::epoch::EpochFile;
+use crate::file_set::{FileContext, FileSet};
+use crate::history::History;
+use crate::log::{FileLog, FileLogOptions, FileLogReader, Log, ObjectLog, ObjectLogOptions};
+use crate::state::{OpenLog, State};
+use crate::store::{self, DamagedManifest, Store};
+use crate::store_id::StoreId;
+use crate::{Error, ErrorKind, LogKind, Position, Settings};
+
+/// How often it is looked whether the next epoch has begun.
+const EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(100);
+/// The same where a request to a bucket is paid for.
+const REMOTE_EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How this process reads its store.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    pub(crate) ost: Ost,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) instance: String,
+    pub(crate) read_only: bool,
+    /// Where a log in files and its lock are.
+    pub(crate) log_directory: Option<PathBuf>,
+    /// The log that this process can write, or that its caller insists on; a reader reads any.
+    pub(crate) kind: Option<LogKind>,
+    pub(crate) context: FileContext,
+}
+
+/// A store as it was found, before its log is applied.
+struct Found {
+    id: StoreId,
+    files: Arc<FileSet>,
+    kind: LogKind,
+    log: Arc<dyn Log>,
+    damaged_manifest: Option<DamagedManifest>,
+}
+
+impl Found {
+    fn open_log(&self) -> OpenLog {
+        OpenLog {
+            kind: self.kind,
+            log: self.log.clone(),
+        }
+    }
+}
+
+impl Opener {
+    /// The state of the store as it is now.
+    ///
+    /// What is read may be replaced and removed by other processes meanwhile, so it is read again a few times before it is
+    /// believed that something is missing.
+    pub(crate) async fn open(&self) -> Result<State, Error> {
+        const ATTEMPTS_MAX: u32 = 5;
+        const DELAY: Duration = Duration::from_millis(20);
+        for _ in 1..ATTEMPTS_MAX {
+            match self.open_once().await {
+                Err(error) if self.has_company() && is_about_something_missing(&error) => {
+                    self.environment.sleep(DELAY).await;
+                }
+                result => return result,
+            }
+        }
+        self.open_once().await
+    }
+
+    async fn open_once(&self) -> Result<State, Error> {
+        let found = self.find().await?;
+        let (instance, settings) = (self.instance.clone(), self.settings.clone());
+        let log = found.open_log();
+        let mut state = State::new(instance, found.id, settings, found.files.clone(), log);
+        self.replay(&found, &mut state).await?;
+        Ok(state)
+    }
+
+    /// Brings `state` to the store as it is now, and returns the log of the newest epoch.
+    pub(crate) async fn reload(&self, state: &mut State) -> Result<Arc<dyn Log>, Error> {
+        let found = self.find().await?;
+        if found.id != state.store() {
+            return Err(Error::invalid(format!(
+                "{} holds store {} now, not {}",
+                self.ost.location(),
+                found.id,
+                state.store()
+            )));
+        }
+        state.renew(found.files.clone(), found.open_log());
+        self.replay(&found, state).await?;
+        state.publish_renewed();
+        log::info!(
+            instance = self.instance, epoch = state.epoch(), seq = state.position().seq;
+            "went on from manifest {:?}", state.view().files.manifest.key()
+        );
+        Ok(found.log)
+    }
+
+    /// Whether other processes may write to the store.
+    fn has_company(&self) -> bool {
+        self.read_only || self.kind != Some(LogKind::File)
+    }
+
+    async fn find(&self) -> Result<Found, Error> {
+        let began = self.environment.steady_time();
+        let store = Store::load(&self.ost)
+            .await?
+            .ok_or_else(|| store::no_store(&self.ost))?;
+        let kind = store.epoch.log;
+        self.check_log(kind)?;
+        let log = self
+            .open_log(&store, began)
+            .await
+            .map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
+        store.manifest.check_files(&self.ost).await?;
+        let (context, checksum) = (self.context.clone(), store.manifest_checksum);
+        let files = FileSet::new(context, store.manifest, checksum, None);
+        Ok(Found {
+            id: store.id,
+            files: Arc::new(files),
+            kind,
+            log,
+            damaged_manifest: store.damaged_manifest,
+        })
+    }
+
+    /// Applies the log behind the manifest.
+    async fn replay(&self, found: &Found, state: &mut State) -> Result<(), Error> {
+        let damaged = found.damaged_manifest.as_ref();
+        let mut records = found.log.replay(state.position());
+        while let Some(record) = records.next().await {
+            state.apply(record.map_err(|error| needed(error, damaged))?)?;
+        }
+        check_reached(state)?;
+        if let Some(damaged) = damaged
+            && !self.read_only
+        {
+            store::set_manifest_aside(&self.ost, damaged, &self.instance).await?;
+        }
+        Ok(())
+    }
+
+    fn check_log(&self, found: LogKind) -> Result<(), Error> {
+        match self.kind {
+            Some(asked) if asked != found => Err(Error::invalid(format!(
+                "{} has log={found}, not log={asked}; `dm switch-log` moves a store from one to the other",
+                self.ost.location()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the store's log files and lock are.
+    pub(crate) fn directory(&self) -> Result<PathBuf, Error> {
+        self.log_directory
+            .clone()
+            .or_else(|| self.ost.local_dir().map(PathBuf::from))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "{} is no local directory, which log=file needs",
+                    self.ost.location()
+                ))
+            })
+    }
+
+    /// `looked_at` is when the store was looked for, on the steady clock.
+    pub(crate) async fn open_log(
+        &self,
+        store: &Store,
+        looked_at: Duration,
+    ) -> Result<Arc<dyn Log>, Error> {
+        let environment = self.environment.clone();
+        match store.epoch.log {
+            LogKind::Object => {
+                let options = self.object_log_options(store, looked_at);
+                Ok(Arc::new(ObjectLog::new(environment, options)))
+            }
+            LogKind::File => {
+                let options = self.file_log_options(store)?;
+                if self.read_only {
+                    return Ok(Arc::new(FileLogReader::new(environment, options)));
+                }
+                let log = run_blocking(self.environment.as_ref(), move || {
+                    FileLog::open(environment, options)
+                })
+                .await??;
+                Ok(Arc::new(log))
+            }
+        }
+    }
+
+    fn object_log_options(&self, store: &Store, looked_at: Duration) -> ObjectLogOptions {
+        ObjectLogOptions {
+            instance: self.instance.clone(),
+            ost: self.ost.clone(),
+            store: store.id,
+            epoch: store.epoch.epoch,
+            base: store.epoch.base,
+            manifest: (store.manifest.number, store.manifest.covered),
+            confirmed_at: looked_at,
+            head_confirm_max: self.settings.head_confirm_max,
+            probe_interval_min: self.settings.probe_interval_min,
+            probe_interval_max: self.settings.probe_interval_max,
+            read_only: self.read_only,
+        }
+    }
+
+    fn file_log_options(&self, store: &Store) -> Result<FileLogOptions, Error> {
+        Ok(FileLogOptions {
+            instance: self.instance.clone(),
+            directory: self.directory()?,
+            store: store.id,
+            epoch: store.epoch.epoch,
+            base: store.epoch.base,
+            covered: store.manifest.covered,
+            segment_records_max: self.settings.segment_records_max,
+            segment_bytes_max: self.settings.segment_bytes_max,
+        })
+    }
+
+    /// Makes what the log of an epoch needs before its first append; can be repeated.
+    pub(crate) async fn prepare_log(
+        &self,
+        kind: LogKind,
+        epoch: u32,
+        base: Position,
+    ) -> Result<(), Error> {
+        if kind == LogKind::Object {
+            return Ok(());
+        }
+        let (files, directory) = (self.environment.files(), self.directory()?);
+        run_blocking(self.environment.as_ref(), move || {
+            FileLog::create(files.as_ref(), &directory, epoch, base)
+        })
+        .await?
+    }
+
+    pub(crate) fn history(&self, store: StoreId) -> History {
+        History::new(self.ost.clone(), store)
+    }
+
+    /// Completes once `epoch` has begun.
+    pub(crate) fn wait_for_epoch(self: Arc<Self>, epoch: u32) -> BoxFuture<'static, ()> {
+        let interval = match self.ost.local_dir() {
+            Some(_) => EPOCH_PROBE_INTERVAL,
+            None => REMOTE_EPOCH_PROBE_INTERVAL,
+        };
+        Box::pin(async move {
+            loop {
+                match EpochFile::load(&self.ost, epoch).await {
+                    Ok(_) => return,
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => {
+                        log::warn!(
+                            instance = self.instance, epoch;
+                            "it cannot be seen whether the next epoch has begun: {}", error.chain()
+                        );
+                    }
+                }
+                self.environment.sleep(interval).await;
+            }
+        })
+    }
+}
+
+fn is_about_something_missing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Compacted
+    )
+}
+
+/// A record that the manifest does not cover must be there: its absence is damage (R1).
+fn needed(error: Error, damaged_manifest: Option<&DamagedManifest>) -> Error {
+    match (error.kind(), damaged_manifest) {
+        (ErrorKind::Compacted | ErrorKind::Corrupt, Some(damaged)) => Error::corrupt(format!(
+            "the newest manifest cannot be used ({}), and the log behind the one before it is not whole",
+            damaged.error
+        ))
+        .with_source(error),
+        (ErrorKind::Compacted, None) => {
+            Error::corrupt("the log lacks a record that no data file holds").with_source(error)
+        }
+        _ => error,
+    }
+}
+
+/// What had been applied when the manifest was made was in the log: it may not end before.
+fn check_reached(state: &State) -> Result<(), Error> {
+    let known = state.view().files.manifest.position;
+    let head = state.position();
+    if head.seq < known.seq || (head.seq == known.seq && head.record != known.record) {
+        return Err(Error::corrupt(format!(
+            "the log ends with record {}, though record {} was in it",
+            head.seq, known.seq
+        )));
+    }
+    Ok(())
+}
