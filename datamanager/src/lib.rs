@@ -58,6 +58,15 @@ mod codec;
 mod control;
 mod entry_key;
 mod epoch;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "export and import are not wired to it yet"
+    )
+)]
+mod export_format;
 mod log;
 mod log_kind;
 mod manifest;
@@ -72,6 +81,8 @@ pub use committer::Committed;
 pub use data_manager::DataManager;
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind};
+
+pub use export_format::ExportFormat;
 pub use instances::{Instance, Mode};
 pub use jobs::{CheckpointReport, CompactionReport, GarbageReport, Pin};
 pub use log_kind::LogKind;
