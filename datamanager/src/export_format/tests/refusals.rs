@@ -331,13 +331,41 @@ fn a_failed_reader_is_told_apart_from_a_bad_export() {
     }
 }
 
+/// Fails once, before its last byte.
+struct Interrupted<'a> {
+    rest: Trickle<'a>,
+    has_failed: bool,
+}
+
+impl AsyncRead for Interrupted<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.rest.0.len() == 1 && !self.has_failed {
+            self.has_failed = true;
+            return Poll::Ready(Err(std::io::Error::other("the line is dead")));
+        }
+        Pin::new(&mut self.rest).poll_read(context, buffer)
+    }
+}
+
+/// Even if the reader goes on, so that a caller that overlooks an error never comes to a good end.
 #[test]
 fn after_an_error_nothing_more_is_given() {
-    let text = format!("{HEADER}nonsense\n{}", sealed(GOOD, 1));
+    let text = sealed(HEADER, 0);
+    let reader = Interrupted {
+        rest: Trickle(text.as_bytes()),
+        has_failed: false,
+    };
     futures::executor::block_on(async {
-        let mut decoder = ExportDecoder::open(text.as_bytes(), LIMITS).await.unwrap();
+        let mut decoder = ExportDecoder::open(reader, LIMITS).await.unwrap();
+        let error = decoder.next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
         for _ in 0..3 {
-            assert!(decoder.next().await.is_err());
+            let error = decoder.next().await.unwrap_err();
+            assert!(error.to_string().contains("has failed before"), "{error}");
         }
     });
 }
