@@ -34,7 +34,7 @@ const RECORDS_READ_AHEAD: usize = 16;
 /// [`DataManager::close`] does, without waiting for it.
 #[derive(Clone)]
 pub struct DataManager {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -617,7 +617,7 @@ impl DataManager {
     }
 
     /// Runs a job on a thread of its own, to its end even if the caller goes away; the store is let go only afterwards.
-    async fn run_job<T: Send + 'static>(
+    pub(crate) async fn run_job<T: Send + 'static>(
         &self,
         job: impl FnOnce(Arc<Jobs>) -> BoxFuture<'static, Result<T, Error>>,
     ) -> Result<T, Error> {

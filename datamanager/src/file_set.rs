@@ -245,8 +245,12 @@ impl RunCursor {
 
     /// The same, for a walk that nobody will soon repeat.
     pub(crate) fn without_caching(mut self) -> RunCursor {
-        self.caching = false;
+        self.stop_caching();
         self
+    }
+
+    pub(crate) fn stop_caching(&mut self) {
+        self.caching = false;
     }
 
     /// The next entry.
@@ -262,7 +266,16 @@ impl RunCursor {
             let Some(file) = self.left.last() else {
                 return Ok(None);
             };
-            let file = self.set.open(file).await?;
+            let file = match self.set.open(file).await {
+                Ok(file) => file,
+                Err(error) => {
+                    // Whoever asks again wants what lies behind the damage.
+                    if error.kind() == ErrorKind::Corrupt {
+                        self.left.pop();
+                    }
+                    return Err(error);
+                }
+            };
             self.left.pop();
             let direction = if self.reverse {
                 Direction::Reverse

@@ -61,6 +61,20 @@ pub struct Instance {
     pub age: Duration,
 }
 
+impl Instance {
+    /// This process, as it is now.
+    pub(crate) fn of(shared: &Shared) -> Instance {
+        let view = shared.view();
+        Instance {
+            name: shared.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: Mode::of(&view),
+            position: view.position,
+            age: Duration::ZERO,
+        }
+    }
+}
+
 /// The content of `instances/<name>.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct InstanceFile {

@@ -7,6 +7,7 @@ mod checkpoint;
 mod compaction;
 mod epoch;
 mod garbage;
+mod import;
 mod install;
 mod maintain;
 mod output;
@@ -34,6 +35,7 @@ pub use checkpoint::CheckpointReport;
 pub use compaction::CompactionReport;
 use garbage::Collector;
 pub use garbage::GarbageReport;
+pub use import::{ImportOptions, ImportReport};
 pub(crate) use maintain::{follow_manifests, maintain_files, maintain_log, watch_seal};
 pub use pins::Pin;
 pub(crate) use pins::list_pins;
@@ -81,7 +83,7 @@ impl Jobs {
         &self.context.ost
     }
 
-    fn check_writable(&self) -> Result<(), Error> {
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
         if self.opener.read_only {
             return Err(Error::invalid("the store is open read-only"));
         }

@@ -28,6 +28,8 @@ pub mod testing;
 mod commit_id;
 mod data_manager;
 mod error;
+mod export;
+mod maintenance;
 mod open;
 mod position;
 mod record_info;
@@ -58,14 +60,6 @@ mod codec;
 mod control;
 mod entry_key;
 mod epoch;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "export and import are not wired to it yet"
-    )
-)]
 mod export_format;
 mod log;
 mod log_kind;
@@ -82,10 +76,14 @@ pub use data_manager::DataManager;
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind};
 
+pub use export::{Conversion, Export, ExportOptions, TransferredEntry};
 pub use export_format::ExportFormat;
 pub use instances::{Instance, Mode};
-pub use jobs::{CheckpointReport, CompactionReport, GarbageReport, Pin};
+pub use jobs::{
+    CheckpointReport, CompactionReport, GarbageReport, ImportOptions, ImportReport, Pin,
+};
 pub use log_kind::LogKind;
+pub use maintenance::MaintenanceStatus;
 pub use open::Builder;
 pub use position::{Position, RecordId};
 pub use record_info::{RecordInfo, WriteInfo};

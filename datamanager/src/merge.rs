@@ -81,6 +81,16 @@ impl Merge {
             .insert(0, (Source::Entries(entries.into_iter()), Head::Unknown));
     }
 
+    /// The same, for a walk that nobody will soon repeat.
+    pub(crate) fn without_caching(mut self) -> Merge {
+        for (source, _) in &mut self.sources {
+            if let Source::Run(cursor) = source {
+                cursor.stop_caching();
+            }
+        }
+        self
+    }
+
     /// The next entry, a delete included.
     pub(crate) async fn next(&mut self) -> Result<Option<VersionedEntry>, Error> {
         // A call that is dropped while it waits here has taken nothing: heads are filled one by one.

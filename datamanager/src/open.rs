@@ -151,11 +151,52 @@ impl Builder {
         } else if is_shared {
             store.start_sharing();
             store.start_maintenance()?;
+        } else if store.jobs().sealed_for().is_some() {
+            // Nobody else is there who could do it.
+            let jobs = store.jobs();
+            let next_epoch = store.stats().epoch + 1;
+            jobs.begin_next_epoch().await?;
+            jobs.wait_for_own_epoch(next_epoch).await?;
+            store.start_maintenance()?;
         } else {
             store.jobs().end_dead_jobs(dead_jobs, unannounced).await?;
             store.start_maintenance()?;
         }
         Ok(store)
+    }
+
+    /// Moves the store's log to another place: ends the log, and begins an epoch whose log is kept as `to`. All data stays.
+    ///
+    /// No other process may have the store open for writing; one that does not answer is taken to be gone after a minute.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped may leave the log sealed; the next opening, or another process after 10 seconds, goes on.
+    ///
+    /// # Errors
+    /// `Invalid` when the log is there already or cannot be there; `Unavailable` when another process has the store open,
+    /// or the storage does not answer.
+    pub async fn switch_log(self, to: LogKind) -> Result<(), Error> {
+        let mut opener = self.opener()?;
+        if !Store::exists(&self.ost).await? {
+            return Err(store::no_store(&self.ost));
+        }
+        let from = EpochFile::load_newest(&self.ost).await?.log;
+        if from == to {
+            return Err(Error::invalid(format!(
+                "{} has log={to} already",
+                self.ost.location()
+            )));
+        }
+        opener.kind = Some(to);
+        let _lock = match to {
+            LogKind::File => Some(self.take_lock(&opener).await?),
+            LogKind::Object => None,
+        };
+        let store = self.open().await?;
+        let switched = store.end_log(to).await;
+        // The log that this process has open is no longer the store's.
+        let closed = store.close().await;
+        switched.and(closed)
     }
 
     pub(crate) fn ost(&self) -> &Ost {

@@ -23,6 +23,12 @@ pub struct Damage {
     pub what: String,
 }
 
+impl Damage {
+    pub(crate) fn new(what: String) -> Damage {
+        Damage { what }
+    }
+}
+
 /// What a verification has read, and the damage that it found.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
@@ -315,6 +321,9 @@ impl LogFound {
 
     fn report(&self, store: &Store, verification: &mut Verification) {
         self.report_read(verification);
+        if self.records == 0 {
+            verification.position = store.manifest.covered;
+        }
         let mut damaged = |what: String| verification.damage.push(Damage { what });
         let manifest = &store.manifest;
         if let Some(first) = self.first
@@ -326,7 +335,8 @@ impl LogFound {
                 first.seq - 1
             ));
         }
-        if self.last.seq < manifest.position.seq {
+        // A log that several processes share holds nothing once everything is in data files.
+        if self.last.seq.max(manifest.covered.seq) < manifest.position.seq {
             damaged(format!(
                 "the log ends with record {}, though record {} was in it",
                 self.last.seq, manifest.position.seq

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use crate::Error;
 
 /// How the entries of an export are written down. Either may be compressed with zstd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportFormat {
     /// This program's own: a header, one line of JSON for each entry, and a trailer that shows a file that was cut off
     /// or altered. Internal entries are included.
+    #[default]
     Native,
     /// What agola v0.7 writes and reads: JSON objects one after the other, without internal entries. A file that was
     /// cut off between two of them looks whole.

@@ -1,5 +1,8 @@
 //! Ending an epoch and beginning the next (R7).
 
+use std::time::Duration;
+
+use futures::future;
 use ost::Create;
 
 use super::Jobs;
@@ -10,7 +13,9 @@ use crate::read_view::ReadView;
 use crate::{Error, LogKind, Position, RecordId};
 
 /// How long the manifest that an epoch is made from is kept for that.
-const PIN_TERM: std::time::Duration = std::time::Duration::from_secs(600);
+const PIN_TERM: Duration = Duration::from_secs(600);
+/// How long this process takes to go on from the next epoch, at most.
+const EPOCH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 impl Jobs {
     /// The epoch that the log has been sealed for, if it has.
@@ -33,6 +38,13 @@ impl Jobs {
             job_seq,
         };
         Ok(self.control(ControlRecord::Seal(seal)).await?.position)
+    }
+
+    /// Ends the log and begins the next epoch, with a log of another kind and the same data.
+    pub(crate) async fn switch_log(&self, to: LogKind) -> Result<(), Error> {
+        self.refresh().await?;
+        self.seal(EpochCause::Switch, to, None).await?;
+        self.begin_next_epoch().await
     }
 
     /// Begins the next epoch with the data of the one that was sealed, unless it has begun already.
@@ -59,6 +71,24 @@ impl Jobs {
         let begun = begun.await;
         self.unpin(&pin_name).await?;
         begun.map(drop)
+    }
+
+    /// Waits until this process has gone on to `epoch`.
+    pub(crate) async fn wait_for_own_epoch(&self, epoch: u32) -> Result<(), Error> {
+        let mut control = self.shared.watch_control();
+        let mut timeout = self.environment.sleep(EPOCH_WAIT_MAX);
+        while self.shared.view().epoch < epoch {
+            self.check_running()?;
+            match future::select(Box::pin(control.changed()), timeout).await {
+                future::Either::Left((_, left)) => timeout = left,
+                future::Either::Right(_) => {
+                    return Err(Error::unavailable(format!(
+                        "epoch {epoch} has begun, and this process has not gone on from it yet"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the files that `view` reads from being collected.

@@ -10,3 +10,4 @@ mod model;
 mod opening;
 mod simulation;
 mod transactions;
+mod transfer;

@@ -1,0 +1,318 @@
+//! Replacing everything that a store holds by the content of an export (R31).
+
+mod sorter;
+
+use std::time::Duration;
+
+use ost::ObjectPath;
+use serde::Serialize;
+use tokio::io::AsyncRead;
+
+use super::Jobs;
+use crate::Error;
+use crate::control::JobKind;
+use crate::epoch::EpochCause;
+use crate::export::{Conversion, convert};
+use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
+use crate::instances::{self, Mode};
+use crate::manifest::{FileEntry, Run};
+use crate::{ErrorKind, LogKind, Position};
+
+use sorter::Sorter;
+
+/// How often the processes are asked whether they have reported maintenance.
+const INSTANCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is tried to create the epoch that an import begins with.
+const EPOCH_ATTEMPTS_MAX: u32 = 5;
+const EPOCH_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How an import is done.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct ImportOptions {
+    force: bool,
+    conversion: Option<Conversion>,
+    progress: Option<std::sync::Arc<dyn Fn(u64) + Send + Sync>>,
+}
+
+impl ImportOptions {
+    /// The defaults.
+    pub fn new() -> ImportOptions {
+        ImportOptions::default()
+    }
+
+    /// Does not wait for processes that have not reported maintenance. They cannot commit any more when the import takes
+    /// effect, and go on from what was imported when they notice.
+    pub fn force(mut self, force: bool) -> ImportOptions {
+        self.force = force;
+        self
+    }
+
+    /// Converts each entry.
+    pub fn conversion(mut self, conversion: Conversion) -> ImportOptions {
+        self.conversion = Some(conversion);
+        self
+    }
+
+    /// Is told the number of entries read so far, from time to time.
+    pub fn progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> ImportOptions {
+        self.progress = Some(std::sync::Arc::new(progress));
+        self
+    }
+}
+
+impl std::fmt::Debug for ImportOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ImportOptions")
+            .field("force", &self.force)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an import has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// Entries that the store holds now.
+    pub entries: u64,
+    /// Data files written.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// The epoch that has begun.
+    pub epoch: u32,
+    /// Where it begins.
+    pub base: Position,
+}
+
+type Input = Box<dyn AsyncRead + Send + Unpin>;
+
+impl Jobs {
+    pub(crate) async fn import(
+        &self,
+        input: Input,
+        options: ImportOptions,
+    ) -> Result<ImportReport, Error> {
+        self.check_writable()?;
+        let _one = self.checkpointing.lock().await;
+        self.check_maintenance(&options).await?;
+        // One of this process whose call was dropped, or of a process that is gone, is given up here.
+        let is_claimed = self.is_claimed_by_another(JobKind::Import).await?;
+        let begun = match is_claimed {
+            true => None,
+            false => self.begin(JobKind::Import).await?,
+        };
+        let Some(begun) = begun else {
+            return Err(Error::unavailable("another import is under way"));
+        };
+        let job_seq = begun.position.seq;
+        match self.read_and_seal(input, &options, job_seq).await {
+            Ok((report, runs)) => self.begin_imported_epoch(report, runs).await,
+            Err(error) => {
+                self.abandon(job_seq).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Refuses an import outside of maintenance, and waits until every live process has reported it.
+    async fn check_maintenance(&self, options: &ImportOptions) -> Result<(), Error> {
+        let view = self.shared.view();
+        let Some(since) = view.control.maintenance.clone() else {
+            return Err(Error::invalid(
+                "the store is not in maintenance: switch it on before an import",
+            ));
+        };
+        if options.force || self.shared.log().kind == LogKind::File {
+            return Ok(());
+        }
+        let deadline = self.environment.steady_time() + self.settings.import_wait_max;
+        loop {
+            self.check_running()?;
+            let listed = instances::register_and_list(self.ost(), &self.shared).await?;
+            let has_reported = |instance: &crate::Instance| {
+                instance.name == self.shared.instance
+                    || (instance.mode == Mode::Maintenance
+                        && instance.position.seq >= since.position.seq)
+            };
+            let silent: Vec<String> = listed
+                .iter()
+                .filter(|instance| !has_reported(instance))
+                .map(|instance| instance.name.clone())
+                .collect();
+            if silent.is_empty() {
+                return Ok(());
+            }
+            if self.environment.steady_time() >= deadline {
+                return Err(Error::unavailable(format!(
+                    "these processes have not reported maintenance: {}; stop them, or import by force",
+                    silent.join(", ")
+                )));
+            }
+            self.environment.sleep(INSTANCE_LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Writes the input to data files, and ends the log when all of it is there.
+    async fn read_and_seal(
+        &self,
+        input: Input,
+        options: &ImportOptions,
+        job_seq: u64,
+    ) -> Result<(ImportReport, Vec<Run>), Error> {
+        let mut sorter = Sorter::new(self, job_seq);
+        let read = self.read_input(input, options, &mut sorter).await;
+        let written = match read {
+            Ok(()) => sorter.finish().await,
+            Err(error) => Err(error),
+        };
+        let files = match written {
+            Ok(files) => {
+                let leftover = sorter.take_leftover();
+                self.remove_files(&leftover).await;
+                files
+            }
+            Err(error) => {
+                let leftover = sorter.take_all().await;
+                self.remove_files(&leftover).await;
+                return Err(error);
+            }
+        };
+        let mut report = ImportReport {
+            entries: files.iter().map(|file| file.entries).sum(),
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            ..ImportReport::default()
+        };
+        let kind = self.shared.log().kind;
+        report.base = self.seal(EpochCause::Import, kind, Some(job_seq)).await?;
+        let run = Run {
+            level: self.level_for(report.bytes),
+            files,
+        };
+        let runs = Some(run).filter(|run| !run.files.is_empty());
+        Ok((report, runs.into_iter().collect()))
+    }
+
+    async fn read_input(
+        &self,
+        input: Input,
+        options: &ImportOptions,
+        sorter: &mut Sorter<'_>,
+    ) -> Result<(), Error> {
+        const ENTRIES_PER_LOOK: u64 = 1_000;
+        let limits = DecoderLimits {
+            entry_bytes_max: self.settings.entry_bytes_max,
+        };
+        let mut decoder = ExportDecoder::open(input, limits).await?;
+        while let Some(entry) = decoder.next().await? {
+            if entry.number % ENTRIES_PER_LOOK == 0 {
+                self.check_running()?;
+                if let Some(progress) = &options.progress {
+                    progress(entry.number);
+                }
+            }
+            sorter.add(self.converted(entry, options)?).await?;
+        }
+        Ok(())
+    }
+
+    fn converted(
+        &self,
+        mut entry: DecodedEntry,
+        options: &ImportOptions,
+    ) -> Result<DecodedEntry, Error> {
+        if entry.data_type.starts_with('!') {
+            return Err(Error::invalid(format!(
+                "entry {} of the input has the internal type {:?}, which this version does not know",
+                entry.number, entry.data_type
+            )));
+        }
+        let Some(conversion) = &options.conversion else {
+            return Ok(entry);
+        };
+        let value = entry.value.clone();
+        let converted = convert(
+            conversion,
+            &entry.data_type,
+            &entry.id,
+            value,
+            entry.expires_at,
+        )?;
+        if converted.value.len() > self.settings.entry_bytes_max {
+            return Err(Error::invalid(format!(
+                "entry {} of the input has {} bytes after its conversion: {} are accepted",
+                entry.number,
+                converted.value.len(),
+                self.settings.entry_bytes_max
+            )));
+        }
+        (entry.value, entry.expires_at) = (converted.value, converted.expires_at);
+        Ok(entry)
+    }
+
+    /// The level on which a run of so many bytes need not be merged further down.
+    fn level_for(&self, bytes: u64) -> u32 {
+        const LEVEL_MAX: u32 = 9;
+        let mut bytes_max = self.settings.level1_bytes_max;
+        let mut level = 1;
+        while bytes > bytes_max && level < LEVEL_MAX {
+            bytes_max = bytes_max.saturating_mul(10);
+            level += 1;
+        }
+        level
+    }
+
+    /// The log has ended; who creates the epoch object decides what the store holds from now on.
+    async fn begin_imported_epoch(
+        &self,
+        mut report: ImportReport,
+        runs: Vec<Run>,
+    ) -> Result<ImportReport, Error> {
+        let view = self.shared.view();
+        report.epoch = view.epoch + 1;
+        let log = self.shared.log().kind;
+        let mut attempt = 1;
+        let is_ours = loop {
+            match self
+                .create_epoch(&view, runs.clone(), EpochCause::Import, log)
+                .await
+            {
+                Ok(is_ours) => break is_ours,
+                Err(error) if attempt < EPOCH_ATTEMPTS_MAX => {
+                    log::warn!(instance = self.shared.instance; "the epoch of an import is tried again: {}", error.chain());
+                }
+                Err(error) => {
+                    return Err(Error::unavailable(
+                        "the log was sealed, and it is not known whether the import took effect: \
+                         look at the store in a minute",
+                    )
+                    .with_source(error));
+                }
+            }
+            attempt += 1;
+            self.environment.sleep(EPOCH_RETRY_DELAY).await;
+        };
+        if !is_ours {
+            return Err(Error::unavailable(
+                "another process went on with the old data before the import could take effect: import again",
+            ));
+        }
+        self.wait_for_own_epoch(report.epoch).await?;
+        Ok(report)
+    }
+
+    /// Removes files that are no longer of use; what cannot be removed is collected later.
+    async fn remove_files(&self, files: &[FileEntry]) {
+        for file in files {
+            let removed =
+                async { Ok::<_, Error>(self.ost().delete(&ObjectPath::parse(&file.key)?).await?) };
+            if let Err(error) = removed.await
+                && error.kind() != ErrorKind::NotFound
+            {
+                log::warn!(instance = self.shared.instance, path = file.key; "a file of an import could not be removed: {}", error.chain());
+            }
+        }
+    }
+}

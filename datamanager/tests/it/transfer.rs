@@ -1,0 +1,300 @@
+//! Export, import, maintenance and the switch from one log to another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datamanager::environment::Environment;
+use datamanager::testing::{SimulatedEnvironment, SimulatedObjects, Simulation};
+use datamanager::{
+    Builder, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind,
+    Mode, ScanOptions, Settings,
+};
+
+use crate::host::Host;
+
+/// Several processes on one object storage.
+struct Cluster {
+    simulation: Simulation,
+    objects: SimulatedObjects,
+    settings: Settings,
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Cluster {
+        let simulation = Simulation::new(seed);
+        let objects = SimulatedObjects::new(&simulation);
+        Cluster {
+            simulation,
+            objects,
+            settings: Settings::default(),
+        }
+    }
+
+    fn process(&self, name: &str) -> Arc<SimulatedEnvironment> {
+        self.simulation.environment(name)
+    }
+
+    fn builder(&self, process: &Arc<SimulatedEnvironment>) -> Builder {
+        Builder::from_ost(self.objects.ost(process, "base"))
+            .environment(process.clone())
+            .settings(self.settings.clone())
+    }
+
+    async fn open(&self, process: &Arc<SimulatedEnvironment>) -> DataManager {
+        self.builder(process).open().await.unwrap()
+    }
+}
+
+async fn fill(store: &DataManager, data_type: &str, count: usize) {
+    let mut transaction = store.begin();
+    for number in 0..count {
+        let value = format!("{data_type} {number}");
+        transaction
+            .put_raw(data_type, &format!("{number:05}"), value)
+            .unwrap();
+    }
+    transaction.commit().await.unwrap();
+}
+
+async fn dump(store: &DataManager) -> Vec<(String, String, Vec<u8>)> {
+    let snapshot = store.latest_snapshot().await.unwrap();
+    let mut entries = Vec::new();
+    for data_type in snapshot.types().await.unwrap() {
+        let mut scan = snapshot.scan_raw(&data_type, &ScanOptions::new()).unwrap();
+        while let Some(entry) = scan.next().await.unwrap() {
+            entries.push((data_type.clone(), entry.id, entry.value.to_vec()));
+        }
+    }
+    entries
+}
+
+async fn export(store: &DataManager, options: ExportOptions) -> Result<Vec<u8>, Error> {
+    let mut export = store.export(options).await?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = export.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+async fn import(store: &DataManager, bytes: Vec<u8>) -> Result<u64, Error> {
+    let input = std::io::Cursor::new(bytes);
+    let report = store.import(input, ImportOptions::new()).await?;
+    Ok(report.entries)
+}
+
+#[test]
+fn an_import_replaces_everything_in_all_formats_on_all_processes_and_after_opening_again() {
+    for (seed, format, zstd) in [
+        (1, ExportFormat::Native, false),
+        (2, ExportFormat::Native, true),
+        (3, ExportFormat::Agola, false),
+        (4, ExportFormat::Agola, true),
+    ] {
+        let source = Host::new(seed);
+        let (bytes, expected) = source.run(async |store| {
+            fill(&store, "city", 300).await;
+            store.checkpoint().await.unwrap();
+            fill(&store, "user", 20).await;
+            store.delete_raw("user", "00003").await.unwrap();
+            let options = ExportOptions::new().format(format).zstd(zstd);
+            (export(&store, options).await.unwrap(), dump(&store).await)
+        });
+        assert_eq!(expected.len(), 319);
+
+        let cluster = Cluster::new(seed);
+        let (one, two) = (cluster.process("one"), cluster.process("two"));
+        cluster
+            .simulation
+            .run_until(async {
+                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+                fill(&first, "old", 50).await;
+                first.checkpoint().await.unwrap();
+                fill(&second, "older", 50).await;
+                let held = second.latest_snapshot().await.unwrap();
+                let refused = import(&first, bytes.clone()).await.unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::Invalid);
+                first.maintenance_on().await.unwrap();
+                assert_eq!(import(&first, bytes.clone()).await.unwrap(), 319);
+
+                assert_eq!(dump(&first).await, expected);
+                while second.stats().epoch < 2 {
+                    two.sleep(Duration::from_millis(50)).await;
+                }
+                assert_eq!(dump(&second).await, expected);
+                assert_eq!(held.count("old").await.unwrap(), 50, "a snapshot reads on");
+                assert_eq!(second.maintenance().mode, Mode::Maintenance);
+                let refused = second.put_raw("t", "1", "x").await.unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::Maintenance);
+                second.maintenance_off(false).await.unwrap();
+                first.latest_snapshot().await.unwrap();
+                first.put_raw("t", "1", "x").await.unwrap();
+                first.delete_raw("t", "1").await.unwrap();
+                first.close().await.unwrap();
+                second.close().await.unwrap();
+
+                // The log is not needed for what was imported.
+                for key in cluster.objects.keys() {
+                    if key.contains("/wal/") {
+                        cluster.objects.remove_directly(&key);
+                    }
+                }
+                let again = cluster.process("three");
+                let store = cluster.open(&again).await;
+                assert_eq!(dump(&store).await, expected);
+                store.close().await.unwrap();
+                let verification = cluster.builder(&again).verify().await.unwrap();
+                assert!(verification.is_sound(), "{:?}", verification.damage);
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn unsorted_input_is_sorted_in_small_pieces_and_doubled_entries_are_named() {
+    let mut host = Host::new(5);
+    host.settings.import_sort_bytes = 2_000;
+    host.run(async |store| {
+        fill(&store, "city", 100).await;
+        let exported = export(&store, ExportOptions::new().format(ExportFormat::Agola))
+            .await
+            .unwrap();
+        let expected = dump(&store).await;
+        let text = String::from_utf8(exported).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines[20..].reverse();
+        store.maintenance_on().await.unwrap();
+        let count = import(&store, lines.join("\n").into_bytes()).await;
+        assert_eq!(count.unwrap(), 100);
+        assert_eq!(dump(&store).await, expected);
+
+        // One within the sorted beginning, one within a piece, one between two of them.
+        for (from, to) in [(3, 4), (60, 61), (5, 90)] {
+            let mut doubled = lines.clone();
+            doubled.insert(to, lines[from]);
+            let error = import(&store, doubled.join("\n").into_bytes())
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let places = format!("as entry {} and as entry {}", from + 1, to + 1);
+            assert!(error.to_string().contains(&places), "{error}");
+        }
+        assert_eq!(dump(&store).await, expected);
+        store.maintenance_off(false).await.unwrap();
+    });
+}
+
+#[test]
+fn input_that_is_no_whole_export_changes_nothing() {
+    Host::new(6).run(async |store| {
+        fill(&store, "city", 30).await;
+        let exported = export(&store, ExportOptions::new()).await.unwrap();
+        let expected = dump(&store).await;
+        store.maintenance_on().await.unwrap();
+        let newer = String::from_utf8(exported.clone()).unwrap().replacen(
+            "\"version\":1",
+            "\"version\":9",
+            1,
+        );
+        for bad in [
+            Vec::new(),
+            b"<!DOCTYPE html><p>not here</p>".to_vec(),
+            b"[1,2,3]".to_vec(),
+            vec![0xF7; 1_000],
+            exported[..exported.len() - 10].to_vec(),
+            exported[..exported.len() / 2].to_vec(),
+            newer.into_bytes(),
+        ] {
+            let error = import(&store, bad).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        }
+        assert_eq!(dump(&store).await, expected);
+        assert_eq!(store.stats().epoch, 1);
+        store.maintenance_off(false).await.unwrap();
+        store.put_raw("city", "new", "x").await.unwrap();
+    });
+}
+
+#[test]
+fn an_import_killed_at_any_step_leaves_the_old_or_the_new_state_whole() {
+    let bytes = Host::new(7).run(async |store| {
+        fill(&store, "new", 60).await;
+        export(&store, ExportOptions::new()).await.unwrap()
+    });
+    let (mut old, mut new) = (0, 0);
+    for round in 0..60 {
+        let mut host = Host::new(1_000 + round);
+        host.settings.data_file_bytes_max = 300;
+        let process = host.process();
+        let _ = host.simulation.run_until(async {
+            let store = host.open(&process).await.unwrap();
+            fill(&store, "old", 40).await;
+            store.maintenance_on().await.unwrap();
+            process.kill_after(round);
+            let imported = import(&store, bytes.clone());
+            futures::future::select(
+                Box::pin(imported),
+                host.process().sleep(Duration::from_secs(5)),
+            )
+            .await;
+        });
+        process.cut_power();
+        host.run(async |store| {
+            let found: Vec<(String, usize)> = [("old", 40), ("new", 60)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .to_vec();
+            let mut counts = Vec::new();
+            for (name, _) in &found {
+                counts.push(store.count(name).await.unwrap());
+            }
+            match counts[..] {
+                [40, 0] => old += 1,
+                [0, 60] => new += 1,
+                _ => panic!("round {round}: {counts:?}"),
+            }
+            store.maintenance_off(true).await.unwrap();
+            store.put_raw("after", "1", "x").await.unwrap();
+        });
+    }
+    assert!(old > 5 && new > 5, "{old} old, {new} new");
+}
+
+#[test]
+fn a_store_moves_from_one_log_to_the_other_and_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = DataManager::open(&url).await.unwrap();
+        fill(&store, "city", 100).await;
+        let expected = dump(&store).await;
+        let builder = || DataManager::builder(&url).unwrap();
+        let refused = builder().switch_log(LogKind::Object).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        store.close().await.unwrap();
+
+        builder().switch_log(LogKind::Object).await.unwrap();
+        let (one, two) = (
+            builder().open().await.unwrap(),
+            builder().open().await.unwrap(),
+        );
+        assert_eq!(dump(&one).await, expected);
+        one.put_raw("city", "one", "1").await.unwrap();
+        two.put_raw("city", "two", "2").await.unwrap();
+        let refused = builder().switch_log(LogKind::File).await.unwrap_err();
+        assert!(refused.to_string().contains(one.instance()), "{refused}");
+        let other = builder().log(LogKind::File).open().await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Invalid);
+        let expected = dump(&one).await;
+        one.close().await.unwrap();
+        two.close().await.unwrap();
+
+        builder().switch_log(LogKind::File).await.unwrap();
+        let store = builder().open().await.unwrap();
+        assert_eq!(dump(&store).await, expected);
+        assert_eq!(store.stats().log, LogKind::File);
+        store.put_raw("city", "three", "3").await.unwrap();
+        store.close().await.unwrap();
+        assert!(builder().verify().await.unwrap().is_sound());
+    });
+}
