@@ -13,7 +13,7 @@ use crate::manifest::{FileEntry, Manifest};
 use crate::open::Builder;
 use crate::record::RecordBody;
 use crate::store::{self, Store};
-use crate::{Error, ErrorKind, Position};
+use crate::{Error, ErrorKind, LogKind, Position};
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -319,10 +319,19 @@ impl LogFound {
         verification.position = self.last;
     }
 
+    /// Up to where the log need not hold anything: the base of its epoch, and where records are collected one by one, as
+    /// objects, what data files cover.
+    fn held_elsewhere(&self, store: &Store) -> Position {
+        match store.epoch.log {
+            LogKind::Object => store.manifest.covered,
+            LogKind::File => store.epoch.base,
+        }
+    }
+
     fn report(&self, store: &Store, verification: &mut Verification) {
         self.report_read(verification);
         if self.records == 0 {
-            verification.position = store.manifest.covered;
+            verification.position = self.held_elsewhere(store);
         }
         let mut damaged = |what: String| verification.damage.push(Damage { what });
         let manifest = &store.manifest;
@@ -335,8 +344,8 @@ impl LogFound {
                 first.seq - 1
             ));
         }
-        // A log that several processes share holds nothing once everything is in data files.
-        if self.last.seq.max(manifest.covered.seq) < manifest.position.seq {
+        let known = self.last.seq.max(self.held_elsewhere(store).seq);
+        if known < manifest.position.seq {
             damaged(format!(
                 "the log ends with record {}, though record {} was in it",
                 self.last.seq, manifest.position.seq

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use datamanager::LogKind;
 
-use crate::commands::{LoadArgs, ScanArgs, parse_term};
+use crate::commands::{ExportArgs, LoadArgs, MaintenanceAction, ScanArgs, parse_term};
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
@@ -41,8 +41,9 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "URL", env = "DM_STORE", default_value = DEFAULT_STORE)]
     pub(crate) store: String,
 
-    /// Where the log is kept; a store keeps the log that it was made with
-    #[arg(long, global = true, value_name = "file")]
+    /// Where the log is kept: in files for one writing process, or in objects for many. It says how a store is made; one that
+    /// is there is refused if its log is another (see switch-log)
+    #[arg(long, global = true, value_name = "file|object")]
     pub(crate) log: Option<LogKind>,
 
     /// A path below the URL's own
@@ -140,6 +141,36 @@ pub(crate) enum Command {
     Unpin { name: String },
     /// Print all pins
     Pins,
+    /// Write the whole store to a file or to standard output, beside whoever writes
+    ///
+    /// One state is exported, the newest. A file that is given with -o appears only once it is whole.
+    Export(ExportArgs),
+    /// Replace everything in the store by the content of an export; needs maintenance
+    ///
+    /// The input is read to its end and checked before anything changes; then the store holds it and nothing else, in
+    /// every process. Maintenance stays on until it is switched off.
+    Import {
+        /// The file; - is standard input. Format and compression are found out
+        file: PathBuf,
+        /// Do not wait for processes that have not reported maintenance
+        #[arg(long)]
+        force: bool,
+    },
+    /// Refuse transactions in all processes, accept them again, or say which
+    Maintenance {
+        #[arg(value_enum)]
+        action: MaintenanceAction,
+        /// With off: abandon an import that is under way
+        #[arg(long)]
+        force: bool,
+    },
+    /// Move the log to files (one writing process) or to objects (many); no process may have the store open for writing
+    SwitchLog {
+        #[arg(value_name = "file|object|etcd")]
+        to: String,
+    },
+    /// Write records in the newest format from now on, which older versions cannot read
+    Upgrade,
     /// Delete all entries of a type whose id begins with a prefix; can be repeated after a failure
     DeletePrefix {
         #[arg(value_name = "TYPE")]

@@ -5,6 +5,8 @@ mod inspect;
 mod listing;
 mod load;
 mod maintenance;
+mod sharing;
+mod transfer;
 
 use datamanager::DataManager;
 
@@ -14,6 +16,8 @@ use crate::output::Output;
 pub(crate) use listing::ScanArgs;
 pub(crate) use load::LoadArgs;
 pub(crate) use maintenance::parse_term;
+pub(crate) use sharing::MaintenanceAction;
+pub(crate) use transfer::ExportArgs;
 
 /// Runs the command of the command line to its end.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -40,6 +44,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Pin { name, term } => maintenance::pin(store, output, &name, term).await,
         Command::Unpin { name } => maintenance::unpin(store, &name).await,
         Command::Pins => maintenance::pins(store, output).await,
+        Command::Export(args) => transfer::export(store, output, &args).await,
+        Command::Import { file, force } => transfer::import(store, output, &file, force).await,
+        Command::Maintenance { action, force } => {
+            sharing::maintenance(store, output, action, force).await
+        }
+        Command::SwitchLog { to } => sharing::switch_log(store, &to).await,
+        Command::Upgrade => sharing::upgrade(store).await,
         Command::DeletePrefix { data_type, prefix } => {
             maintenance::delete_prefix(store, output, &data_type, &prefix).await
         }

@@ -11,7 +11,7 @@ impl StoreArgs {
     /// What to open, not opened yet.
     pub(crate) fn builder(&self) -> anyhow::Result<Builder> {
         if self.etcd.is_some() || self.etcd_prefix.is_some() {
-            let what = "--etcd and --etcd-prefix: this version of dm keeps its log in files; a log in etcd is not there yet";
+            let what = "--etcd and --etcd-prefix: a log in etcd is not there yet in this version of dm; --log object shares a store without it";
             return Err(Reason::usage(what).into());
         }
         let mut builder = Builder::from_url(&self.url())

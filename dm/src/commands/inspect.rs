@@ -1,7 +1,7 @@
 //! The store itself: `status`, `verify`, `wal`.
 
 use anyhow::bail;
-use datamanager::{RecordInfo, Timestamp};
+use datamanager::{Instance, Mode, RecordInfo, Timestamp};
 use futures::TryStreamExt;
 
 use crate::cli::StoreArgs;
@@ -10,8 +10,13 @@ use crate::output::{Output, counted};
 pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
     let store = store.open_read_only().await?;
     let stats = store.stats();
+    let maintenance = store.maintenance();
+    let instances = store.instances().await?;
     if output.is_json() {
-        output.json(&stats)?;
+        let mut figures = serde_json::to_value(&stats)?;
+        figures["maintenance"] = serde_json::to_value(&maintenance)?;
+        figures["instances"] = serde_json::to_value(&instances)?;
+        output.json(&figures)?;
         return output.finish();
     }
     let figures = [
@@ -28,6 +33,7 @@ pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Res
         ("log bytes in memory", stats.memtable_log_bytes.to_string()),
         ("covered by files", stats.covered.to_string()),
         ("manifest", stats.manifest.to_string()),
+        ("mode", shown_mode(maintenance.mode).to_owned()),
     ];
     for (name, value) in figures {
         output.line(format!("{name:<20} {value}"))?;
@@ -41,7 +47,29 @@ pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Res
             counted(run.bytes, "byte")
         ))?;
     }
+    for instance in &instances {
+        output.line(shown_instance(instance))?;
+    }
     output.finish()
+}
+
+/// A process that has the store open for writing, on one line.
+pub(super) fn shown_instance(instance: &Instance) -> String {
+    format!(
+        "open in              {}, version {}, {}, at {}, {} s ago",
+        instance.name,
+        instance.version,
+        shown_mode(instance.mode),
+        instance.position,
+        instance.age.as_secs()
+    )
+}
+
+pub(super) fn shown_mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Maintenance => "maintenance",
+        _ => "normal",
+    }
 }
 
 pub(super) async fn verify(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
