@@ -8,6 +8,7 @@ mod fixtures;
 mod host;
 mod model;
 mod opening;
+mod processes;
 mod simulation;
 mod transactions;
 mod transfer;

@@ -23,7 +23,7 @@ fn second_writer_is_refused_and_readers_are_not() {
             &[
                 "another process has",
                 "others can read beside it (read-only)",
-                "several writers will share a store with log=object",
+                "Several writers share a store with log=object",
             ],
         );
     }

@@ -12,4 +12,5 @@ mod full_disk;
 mod load;
 mod maintenance;
 mod memory;
+mod transfer;
 mod usage;
