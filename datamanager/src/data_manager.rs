@@ -10,12 +10,15 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::commit_ticket::CommitTicket;
 use crate::committer::{Command, CommitRequest, Committed};
+use crate::cursor::Cursor;
 use crate::entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX};
 use crate::environment::Environment;
+use crate::follow::{self, Follow};
 use crate::history::History;
 use crate::instances;
 use crate::jobs::{self, CheckpointReport, CompactionReport, GarbageReport, Jobs, Pin};
 use crate::open::{Builder, Hold};
+use crate::read_view::ReadView;
 use crate::record_info::RecordInfo;
 use crate::scan::{Entry, Scan, ScanOptions};
 use crate::state::Shared;
@@ -396,6 +399,39 @@ impl DataManager {
             receiver.recv().await.map(|record| (record, receiver))
         })
         .boxed()
+    }
+
+    /// Follows the store from `cursor` on. See [`Follow`] for what a listener gets.
+    pub fn follow(&self, cursor: Cursor) -> Follow {
+        Follow::new(self.inner.shared.clone(), self.history(), cursor)
+    }
+
+    /// Follows the store from the newest applied position on.
+    pub fn follow_new(&self) -> Follow {
+        self.follow_view(&self.inner.shared.view())
+    }
+
+    /// A snapshot, and a listener that gets every transaction behind it.
+    pub fn snapshot_and_follow(&self) -> (Snapshot, Follow) {
+        let snapshot = self.snapshot();
+        let follow = self.follow_view(snapshot.view());
+        (snapshot, follow)
+    }
+
+    fn follow_view(&self, view: &ReadView) -> Follow {
+        self.follow(Cursor::behind(view.epoch, view.position))
+    }
+
+    /// The cursor with which [`DataManager::follow`] begins with record `seq`, which may be the next one to come.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    ///
+    /// # Errors
+    /// `Compacted` when the record is no longer in the log, `Invalid` when it is not there yet, `Unavailable` when the log
+    /// cannot be read.
+    pub async fn cursor_before(&self, seq: u64) -> Result<Cursor, Error> {
+        follow::cursor_before(&self.inner.shared, &self.history(), seq).await
     }
 
     /// Figures of this open store.

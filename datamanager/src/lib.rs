@@ -26,9 +26,11 @@ pub mod environment;
 pub mod testing;
 
 mod commit_id;
+mod cursor;
 mod data_manager;
 mod error;
 mod export;
+mod follow;
 mod maintenance;
 mod open;
 mod position;
@@ -72,12 +74,13 @@ mod wal_file;
 
 pub use commit_id::{CommitId, Outcome};
 pub use committer::Committed;
+pub use cursor::Cursor;
 pub use data_manager::DataManager;
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind};
-
 pub use export::{Conversion, Export, ExportOptions, TransferredEntry};
 pub use export_format::ExportFormat;
+pub use follow::{Follow, FollowedTransaction, FollowedWrite};
 pub use instances::{Instance, Mode};
 pub use jobs::{
     CheckpointReport, CompactionReport, GarbageReport, ImportOptions, ImportReport, Pin,

@@ -117,6 +117,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ", default_value_t = 1)]
         from: u64,
     },
+    /// Print each transaction as it is committed, one JSON object a line, until stopped; works beside a writer
+    ///
+    /// {"cursor","epoch","seq","index","time","writes"} each, and for each write {"type","id"} with "data" or
+    /// "data_base64" as scan prints it, or "deleted": true, and "expires_at" if it expires. Times are milliseconds since
+    /// the Unix epoch.
+    Follow {
+        /// Begin with the record of this number; with what is committed from now on if not given
+        #[arg(long, value_name = "SEQ")]
+        from: Option<u64>,
+    },
     /// Write what only the log holds to data files, so that opening replays less
     Checkpoint,
     /// Merge all data files into one run and leave out what is deleted or has expired

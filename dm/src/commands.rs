@@ -1,6 +1,7 @@
 //! The commands, one file for each group.
 
 mod entries;
+mod follow;
 mod inspect;
 mod listing;
 mod load;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Status => inspect::status(store, output).await,
         Command::Verify => inspect::verify(store, output).await,
         Command::Wal { from } => inspect::wal(store, output, from).await,
+        Command::Follow { from } => follow::follow(store, output, from).await,
         Command::Checkpoint => maintenance::checkpoint(store, output).await,
         Command::Compact => maintenance::compact(store, output).await,
         Command::Gc { dry_run } => maintenance::gc(store, output, dry_run).await,

@@ -48,8 +48,8 @@ impl Output {
     }
 
     /// Writes bytes as they are.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        written(self.writer.write_all(bytes))
+    pub(crate) fn bytes(&mut self, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        written(self.writer.write_all(bytes.as_ref()))
     }
 
     /// Writes bytes and a line feed.
@@ -60,7 +60,7 @@ impl Output {
 
     /// Writes a value as one line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
-        written(serde_json::to_writer(&mut self.writer, value).map_err(io::Error::from))?;
+        self.json_value(value)?;
         self.bytes(b"\n")
     }
 
@@ -70,7 +70,19 @@ impl Output {
     /// between its parts, become spaces.
     pub(crate) fn json_entry(&mut self, id: &str, value: &[u8]) -> anyhow::Result<()> {
         self.bytes(b"{\"id\":")?;
-        written(serde_json::to_writer(&mut self.writer, id).map_err(io::Error::from))?;
+        self.json_value(id)?;
+        self.json_data(value)?;
+        self.bytes(b"}\n")
+    }
+
+    /// Writes a value as JSON, with nothing behind it.
+    pub(crate) fn json_value(&mut self, value: &(impl Serialize + ?Sized)) -> anyhow::Result<()> {
+        written(serde_json::to_writer(&mut self.writer, value).map_err(io::Error::from))
+    }
+
+    /// Writes stored bytes as the next part of a JSON object: `,"data":…`, or `,"data_base64":…`, as
+    /// [`Output::json_entry`] does.
+    pub(crate) fn json_data(&mut self, value: &[u8]) -> anyhow::Result<()> {
         if is_json(value) {
             self.bytes(b",\"data\":")?;
             if value.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -81,15 +93,13 @@ impl Output {
                         byte => *byte,
                     })
                     .collect();
-                self.bytes(&one_line)?;
-            } else {
-                self.bytes(value)?;
+                return self.bytes(&one_line);
             }
-            return self.bytes(b"}\n");
+            return self.bytes(value);
         }
         self.bytes(b",\"data_base64\":\"")?;
         self.bytes(BASE64.encode(value).as_bytes())?;
-        self.bytes(b"\"}\n")
+        self.bytes(b"\"")
     }
 
     /// Hands on what has been written so far.

@@ -206,6 +206,11 @@ impl Jobs {
             entry_bytes_max: self.settings.entry_bytes_max,
         };
         let mut decoder = ExportDecoder::open(input, limits).await?;
+        let taken_at = decoder.header().map(|header| header.position.to_string());
+        log::info!(
+            instance = self.shared.instance, format:% = decoder.format(), position = taken_at;
+            "reading an export"
+        );
         while let Some(entry) = decoder.next().await? {
             if entry.number % ENTRIES_PER_LOOK == 0 {
                 self.check_running()?;

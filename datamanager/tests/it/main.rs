@@ -5,6 +5,7 @@ mod commit;
 mod data_files;
 mod durability;
 mod fixtures;
+mod follow;
 mod host;
 mod model;
 mod opening;

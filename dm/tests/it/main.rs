@@ -8,6 +8,7 @@ mod beside_a_writer;
 mod crash;
 mod damage;
 mod entries;
+mod follow;
 mod full_disk;
 mod load;
 mod maintenance;

@@ -8,7 +8,7 @@ use ost::{ObjectPath, Ost};
 use crate::record::Record;
 use crate::store_id::StoreId;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
-use crate::{Error, ErrorKind, Position};
+use crate::{Error, Position};
 
 /// Objects that are read at once.
 const PARALLEL_READS: usize = 8;
@@ -129,32 +129,6 @@ impl WalObjects {
             )
         };
         stream::once(listed).try_flatten().boxed()
-    }
-
-    /// The records after `after`, as far as they are there.
-    ///
-    /// # Errors
-    /// In the stream: `Compacted` when the record at `after` is gone, since what stands behind it then may not be what stood
-    /// there first (R15); `Diverged` when another record stands there.
-    pub(crate) fn read_after(&self, after: Position) -> BoxStream<'static, Result<Record, Error>> {
-        let mut expected = Some(after);
-        let records = self.read_from(after.seq).and_then(move |record| {
-            std::future::ready(match expected.take() {
-                None => Ok(Some(record)),
-                Some(after) if record.position == after => Ok(None),
-                Some(after) if record.position.seq == after.seq => Err(Error::diverged(
-                    format!("another record than {} stands at {after}", after.record),
-                    after,
-                )),
-                Some(after) => Err(Error::new(
-                    ErrorKind::Compacted,
-                    format!("record {} is no longer kept in the log", after.seq),
-                )),
-            })
-        });
-        records
-            .try_filter_map(|record| std::future::ready(Ok(record)))
-            .boxed()
     }
 }
 

@@ -1,0 +1,249 @@
+//! Following the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datamanager::environment::Environment;
+use datamanager::testing::{SimulatedObjects, Simulation};
+use datamanager::{Builder, Cursor, DataManager, ErrorKind, Follow, FollowedTransaction, LogKind};
+use futures::StreamExt;
+
+use crate::host::Host;
+
+/// Commits a transaction of two writes.
+async fn commit(store: &DataManager, number: u32) {
+    let mut transaction = store.begin();
+    let value = number.to_string();
+    transaction.put_raw("left", "x", value.clone()).unwrap();
+    transaction.put_raw("right", "x", value).unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// The number that both writes of the transaction carry.
+fn number_of(transaction: &FollowedTransaction) -> u32 {
+    let [left, right] = transaction.writes.as_slice() else {
+        panic!("{transaction:?} is not whole");
+    };
+    assert_eq!((left.data_type.as_str(), left.id.as_str()), ("left", "x"));
+    assert_eq!(
+        (right.data_type.as_str(), &left.value),
+        ("right", &right.value)
+    );
+    let value = left.value.as_ref().unwrap();
+    std::str::from_utf8(value).unwrap().parse().unwrap()
+}
+
+async fn next_numbers(follow: &mut Follow, count: usize) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        numbers.push(number_of(&follow.next().await.unwrap()));
+    }
+    numbers
+}
+
+fn small_memory(seed: u64) -> Host {
+    let mut host = Host::new(seed);
+    host.settings.follow_bytes_max = 1_500;
+    host.settings.segment_records_max = 5;
+    host.settings.maintain = false;
+    host
+}
+
+#[test]
+fn every_listener_gets_every_transaction_whole_and_in_order_while_writes_go_on() {
+    Host::new(1).run(async |store| {
+        let writes = async {
+            for number in 0..60 {
+                commit(&store, number).await;
+            }
+        };
+        let (mut first, mut second) = (store.follow_new(), store.follow_new());
+        let (_, first, second) = futures::join!(
+            writes,
+            next_numbers(&mut first, 60),
+            next_numbers(&mut second, 60)
+        );
+        assert_eq!(first, Vec::from_iter(0..60));
+        assert_eq!(second, first);
+    });
+}
+
+#[test]
+fn transactions_of_one_record_come_one_by_one_and_can_be_resumed_between() {
+    let host = Host::new(2);
+    host.run(async |store| {
+        let mut follow = store.follow_new();
+        futures::future::join_all((0..20).map(|number| commit(&store, number))).await;
+        let mut seen = Vec::new();
+        let mut shared_records = 0;
+        for _ in 0..20 {
+            let transaction = follow.next().await.unwrap();
+            shared_records += u32::from(transaction.index > 0);
+            seen.push((transaction.cursor, number_of(&transaction)));
+        }
+        assert!(shared_records > 0, "no record has several transactions");
+        for (place, (cursor, _)) in seen.iter().enumerate() {
+            let cursor: Cursor = cursor.to_string().parse().unwrap();
+            let mut resumed = store.follow(cursor);
+            let expected: Vec<u32> = seen[place + 1..]
+                .iter()
+                .map(|(_, number)| *number)
+                .collect();
+            assert_eq!(next_numbers(&mut resumed, expected.len()).await, expected);
+            assert_eq!(resumed.cursor(), follow.cursor());
+        }
+    });
+}
+
+#[test]
+fn a_slow_listener_gets_what_memory_no_longer_holds() {
+    small_memory(3).run(async |store| {
+        let mut follow = store.follow_new();
+        for number in 0..700 {
+            commit(&store, number).await;
+        }
+        assert_eq!(next_numbers(&mut follow, 300).await, Vec::from_iter(0..300));
+        let cursor: Cursor = follow.cursor().to_string().parse().unwrap();
+        let mut resumed = store.follow(cursor);
+        let rest = Vec::from_iter(300..700);
+        assert_eq!(next_numbers(&mut resumed, 400).await, rest);
+        assert_eq!(next_numbers(&mut follow, 400).await, rest);
+        let mut from_seq = store.follow(store.cursor_before(1).await.unwrap());
+        assert_eq!(
+            next_numbers(&mut from_seq, 700).await,
+            Vec::from_iter(0..700)
+        );
+        let newest = store.position().seq;
+        let at_end = store.cursor_before(newest + 1).await.unwrap();
+        assert_eq!(at_end, follow.cursor());
+        let error = store.cursor_before(newest + 2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    });
+}
+
+#[test]
+fn a_cursor_older_than_the_log_is_compacted_and_one_of_another_log_has_diverged() {
+    let mut host = small_memory(4);
+    host.settings.file_retention = Duration::ZERO;
+    host.settings.wal_retention = Duration::ZERO;
+    host.run(async |store| {
+        let mut follow = store.follow_new();
+        // A few manifests are always kept, with the log behind the oldest.
+        let mut removed = 0;
+        for number in 0..60 {
+            commit(&store, number).await;
+            if number % 10 == 9 {
+                store.checkpoint().await.unwrap();
+                removed += store.collect_garbage().await.unwrap().log_files;
+            }
+        }
+        assert!(removed > 0);
+        for number in 60..80 {
+            commit(&store, number).await;
+        }
+        let error = follow.next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+        let again = follow.next().await.unwrap_err();
+        assert_eq!(
+            (again.kind(), again.to_string()),
+            (ErrorKind::Compacted, error.to_string())
+        );
+        let error = store.cursor_before(2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Compacted);
+
+        let newest = store.position();
+        for seq in [newest.seq, newest.seq - 10] {
+            let other: Cursor = format!("1/{seq}/{}/end", "ab".repeat(16)).parse().unwrap();
+            let error = store.follow(other).next().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Diverged, "{error:?}");
+            assert_eq!(error.base().unwrap().seq, 0);
+        }
+    });
+}
+
+#[test]
+fn a_snapshot_and_its_listener_miss_nothing() {
+    Host::new(5).run(async |store| {
+        let writes = async {
+            for number in 1..=50 {
+                commit(&store, number).await;
+            }
+        };
+        let looks = async {
+            loop {
+                let (snapshot, mut follow) = store.snapshot_and_follow();
+                let there = snapshot.get_raw("left", "x").await.unwrap();
+                let there: u32 = there.map_or(0, |value| {
+                    std::str::from_utf8(&value).unwrap().parse().unwrap()
+                });
+                if there == 50 {
+                    return;
+                }
+                assert_eq!(next_numbers(&mut follow, 1).await, [there + 1]);
+            }
+        };
+        futures::join!(writes, looks);
+    });
+}
+
+#[test]
+fn closing_ends_every_listener_with_an_error() {
+    Host::new(6).run(async |store| {
+        let mut waiting = store.follow_new();
+        let close = async { store.close().await.unwrap() };
+        let (error, ()) = futures::join!(waiting.next(), close);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+        let mut stream = store.follow_new().into_stream();
+        assert!(stream.next().await.unwrap().is_err());
+        assert!(stream.next().await.is_none());
+    });
+}
+
+#[test]
+fn a_listener_beside_the_writer_gets_every_transaction() {
+    let host = small_memory(7);
+    let (writer, reader) = (host.process(), host.process());
+    host.simulation
+        .run_until(async {
+            let store = host.open(&writer).await.unwrap();
+            let beside = host.builder(&reader).read_only().open().await.unwrap();
+            let mut follow = beside.follow_new();
+            for number in 0..50 {
+                commit(&store, number).await;
+            }
+            assert_eq!(next_numbers(&mut follow, 50).await, Vec::from_iter(0..50));
+            beside.close().await.unwrap();
+            store.close().await.unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn listeners_of_a_shared_store_get_the_transactions_of_all_processes() {
+    let simulation = Simulation::new(8);
+    let objects = SimulatedObjects::new(&simulation);
+    let open = async |name: &str| {
+        let process = simulation.environment(name);
+        let builder = Builder::from_ost(objects.ost(&process, "base"))
+            .environment(process as Arc<dyn Environment>)
+            .log(LogKind::Object);
+        builder.open().await.unwrap()
+    };
+    simulation
+        .run_until(async {
+            let (first, second) = (open("a").await, open("b").await);
+            let start = first.follow_new().cursor();
+            let (mut near, mut far) = (first.follow(start), second.follow(start));
+            for number in 0..20 {
+                let store = if number % 2 == 0 { &first } else { &second };
+                store.latest_snapshot().await.unwrap();
+                commit(store, number).await;
+            }
+            let expected = Vec::from_iter(0..20);
+            assert_eq!(next_numbers(&mut near, 20).await, expected);
+            assert_eq!(next_numbers(&mut far, 20).await, expected);
+            first.close().await.unwrap();
+            second.close().await.unwrap();
+        })
+        .unwrap();
+}
