@@ -128,6 +128,9 @@ fn a_cursor_older_than_the_log_is_compacted_and_one_of_another_log_has_diverged(
     host.settings.wal_retention = Duration::ZERO;
     host.run(async |store| {
         let mut follow = store.follow_new();
+        let mut early = store.follow_new();
+        commit(&store, 0).await;
+        assert_eq!(next_numbers(&mut early, 1).await, [0]);
         // A few manifests are always kept, with the log behind the oldest.
         let mut removed = 0;
         for number in 0..60 {
@@ -141,6 +144,8 @@ fn a_cursor_older_than_the_log_is_compacted_and_one_of_another_log_has_diverged(
         for number in 60..80 {
             commit(&store, number).await;
         }
+        let error = early.next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
         let error = follow.next().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
         let again = follow.next().await.unwrap_err();
