@@ -8,5 +8,6 @@ mod fixtures;
 mod host;
 mod model;
 mod opening;
+mod sharing;
 mod simulation;
 mod transactions;
