@@ -120,7 +120,7 @@ impl Opener {
         let log = self
             .open_log(&store, began)
             .await
-            .map_err(|error| needed(error, store.damaged_manifest.as_ref()))?;
+            .map_err(|error| needed(error, kind, store.damaged_manifest.as_ref()))?;
         store.manifest.check_files(&self.ost).await?;
         let (context, checksum) = (self.context.clone(), store.manifest_checksum);
         let files = FileSet::new(context, store.manifest, checksum, None);
@@ -138,7 +138,7 @@ impl Opener {
         let damaged = found.damaged_manifest.as_ref();
         let mut records = found.log.replay(state.position());
         while let Some(record) = records.next().await {
-            state.apply(record.map_err(|error| needed(error, damaged))?)?;
+            state.apply(record.map_err(|error| needed(error, found.kind, damaged))?)?;
         }
         check_reached(state)?;
         if let Some(damaged) = damaged
@@ -279,15 +279,16 @@ fn is_about_something_missing(error: &Error) -> bool {
     )
 }
 
-/// A record that the manifest does not cover must be there: its absence is damage (R1).
-fn needed(error: Error, damaged_manifest: Option<&DamagedManifest>) -> Error {
+/// A record that the manifest does not cover must be there: its absence is damage (R1). In a log that is shared it is not if
+/// another process has installed a newer manifest meanwhile, which is what `Compacted` tells there: that one is to be read.
+fn needed(error: Error, log: LogKind, damaged_manifest: Option<&DamagedManifest>) -> Error {
     match (error.kind(), damaged_manifest) {
         (ErrorKind::Compacted | ErrorKind::Corrupt, Some(damaged)) => Error::corrupt(format!(
             "the newest manifest cannot be used ({}), and the log behind the one before it is not whole",
             damaged.error
         ))
         .with_source(error),
-        (ErrorKind::Compacted, None) => {
+        (ErrorKind::Compacted, None) if log == LogKind::File => {
             Error::corrupt("the log lacks a record that no data file holds").with_source(error)
         }
         _ => error,

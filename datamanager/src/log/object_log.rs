@@ -296,6 +296,7 @@ impl Log for ObjectLog {
             }
             Ok(Create::Exists) => {
                 self.turns.lost(append_time);
+                self.turns.wait_after_loss().await;
                 Append::Lost
             }
             Err(error) if error.kind() == ost::ErrorKind::Unknown => Append::Unclear(error.into()),

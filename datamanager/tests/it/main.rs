@@ -10,6 +10,7 @@ mod host;
 mod model;
 mod opening;
 mod processes;
+mod sharing;
 mod simulation;
 mod transactions;
 mod transfer;

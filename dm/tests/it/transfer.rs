@@ -53,7 +53,7 @@ fn a_cut_or_foreign_file_is_refused_and_the_old_data_stays() {
     let exported = place.dm(&["export"]).done();
     place.dm(&["maintenance", "on"]).done();
     let cut = &exported.as_bytes()[..exported.len() / 2];
-    for (bytes, part) in [(cut, "cut off"), (b"<html>".as_slice(), "entry")] {
+    for (bytes, part) in [(cut, "cut off"), (b"<html>".as_slice(), "HTML")] {
         place
             .dm_with_input(&["import", "-"], bytes)
             .fails_with(1, &[part]);

@@ -115,14 +115,21 @@ impl Confirmation {
         };
         let start_after = Manifest::numbered_key(self.epoch, known.0);
         let prefix = Manifest::prefix(self.epoch);
-        let newer = crate::store::list_numbered(&self.ost, &prefix, Some(&start_after)).await?;
-        let Some(newest) = newer.last() else {
-            return Ok(known.1);
-        };
-        let (manifest, _) = Manifest::load(&self.ost, newest).await?;
-        let mut state = self.state();
-        state.known_manifest = manifest.number;
-        state.known_covered_seq = manifest.covered.seq;
-        Ok(manifest.covered.seq)
+        loop {
+            let newer = crate::store::list_numbered(&self.ost, &prefix, Some(&start_after)).await?;
+            let Some(newest) = newer.last() else {
+                return Ok(known.1);
+            };
+            let manifest = match Manifest::load(&self.ost, newest).await {
+                Ok((manifest, _)) => manifest,
+                // Removed since it was listed, so there are newer ones.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let mut state = self.state();
+            state.known_manifest = manifest.number;
+            state.known_covered_seq = manifest.covered.seq;
+            return Ok(manifest.covered.seq);
+        }
     }
 }

@@ -10,6 +10,9 @@ use crate::instances;
 
 /// Appends won in a row after which a process lets others go first.
 const WINS_IN_ROW_MAX: u32 = 8;
+/// For how many measured append times it does: who has lost lists what it lacks, reads it, finds nothing behind it, and only
+/// then appends.
+const TURN_APPEND_TIMES: u32 = 4;
 /// Appends lost in a row after which a process waits before the next.
 const LOSSES_BEFORE_DELAY: u32 = 3;
 const DELAY_MAX: Duration = Duration::from_secs(1);
@@ -55,18 +58,19 @@ impl Turns {
 
     /// Waits before an append, if it is somebody else's turn.
     pub(super) async fn wait(&self) {
-        let delay = {
-            let state = self.state();
-            if state.won_in_row >= WINS_IN_ROW_MAX {
-                None
-            } else {
-                Some(self.delay_after_losses(&state))
-            }
-        };
-        let delay = match delay {
-            Some(delay) => delay,
-            None => self.delay_after_wins().await,
-        };
+        if self.state().won_in_row < WINS_IN_ROW_MAX {
+            return;
+        }
+        let delay = self.delay_after_wins().await;
+        if !delay.is_zero() {
+            self.environment.sleep(delay).await;
+        }
+    }
+
+    /// Waits after a lost append, before the process catches up: what it would append after a wait without having caught up
+    /// again would be certain to be lost too.
+    pub(super) async fn wait_after_loss(&self) {
+        let delay = self.delay_after_losses(&self.state());
         if !delay.is_zero() {
             self.environment.sleep(delay).await;
         }
@@ -98,7 +102,8 @@ impl Turns {
         let mut state = self.state();
         state.won_in_row = 0;
         if state.others_registered {
-            state.append_time.min(DELAY_MAX)
+            let turn = state.append_time.saturating_mul(TURN_APPEND_TIMES);
+            turn.min(DELAY_MAX)
         } else {
             Duration::ZERO
         }

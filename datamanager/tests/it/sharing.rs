@@ -1,0 +1,516 @@
+//! Several processes that share one store, with a log of objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use datamanager::environment::{Environment, SeededRandom};
+use datamanager::testing::{ObjectFaults, SimulatedEnvironment, SimulatedObjects, Simulation};
+use datamanager::{
+    Builder, CommitId, DataManager, Error, ErrorKind, Outcome, Position, ScanOptions, Settings,
+};
+use futures::future::{join, join_all};
+use ost::Operation;
+
+/// Processes of a simulation, one on each machine, and the object storage that they share.
+struct Site {
+    seed: u64,
+    simulation: Simulation,
+    objects: SimulatedObjects,
+    settings: Settings,
+}
+
+const HEAD_CONFIRM_MAX: Duration = Duration::from_secs(1);
+
+impl Site {
+    /// An empty object storage. What a process knows of the log's end is believed for a second only.
+    fn new(seed: u64) -> Site {
+        let simulation = Simulation::new(seed);
+        let mut settings = Settings::default();
+        settings.head_confirm_max = HEAD_CONFIRM_MAX;
+        settings.probe_interval_max = Duration::from_millis(250);
+        Site {
+            seed,
+            objects: SimulatedObjects::new(&simulation),
+            simulation,
+            settings,
+        }
+    }
+
+    /// Jobs run all the time, and nothing that is no longer needed is kept.
+    fn with_busy_jobs(mut self) -> Site {
+        self.settings.checkpoint_records = 12;
+        self.settings.level0_runs_max = 2;
+        self.settings.gc_interval = Duration::from_millis(400);
+        self.keep_nothing();
+        self
+    }
+
+    fn keep_nothing(&mut self) {
+        self.settings.file_retention = Duration::ZERO;
+        self.settings.wal_retention = Duration::ZERO;
+    }
+
+    fn process(&self, name: &str) -> Arc<SimulatedEnvironment> {
+        self.simulation.environment(name)
+    }
+
+    fn builder(&self, process: &Arc<SimulatedEnvironment>) -> Builder {
+        Builder::from_ost(self.objects.ost(process, "base"))
+            .environment(process.clone())
+            .settings(self.settings.clone())
+    }
+
+    /// Opens the store, and tries again while the storage fails.
+    async fn open(&self, process: &Arc<SimulatedEnvironment>) -> DataManager {
+        for _ in 0..200 {
+            match self.builder(process).open().await {
+                Ok(store) => return store,
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    process.sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => panic!("seed {}: {error:?}", self.seed),
+            }
+        }
+        panic!("seed {}: the store cannot be opened", self.seed);
+    }
+
+    fn run<T>(&self, test: impl AsyncFnOnce() -> T) -> T {
+        self.simulation.run_until(test()).unwrap()
+    }
+}
+
+fn number(value: Option<bytes::Bytes>) -> u64 {
+    value.map_or(0, |value| {
+        std::str::from_utf8(&value).unwrap().parse().unwrap()
+    })
+}
+
+async fn counter(store: &DataManager) -> u64 {
+    let snapshot = store.latest_snapshot().await.unwrap();
+    number(snapshot.get_raw("counter", "it").await.unwrap())
+}
+
+/// Raises the counter by one, and leaves a marker in the same transaction.
+async fn increment(store: &DataManager, marker: &str) -> Result<Position, Error> {
+    let mut transaction = store.begin();
+    let value = number(transaction.get_raw("counter", "it").await?);
+    transaction.put_raw("counter", "it", (value + 1).to_string())?;
+    transaction.put_raw("marker", marker, "")?;
+    Ok(transaction.commit().await?.position)
+}
+
+/// What the clients of one run were told of their markers.
+#[derive(Default)]
+struct Told {
+    committed: BTreeSet<String>,
+    refused: BTreeSet<String>,
+    unknown: BTreeMap<String, CommitId>,
+}
+
+impl Told {
+    fn add(&mut self, other: Told) {
+        self.committed.extend(other.committed);
+        self.refused.extend(other.refused);
+        self.unknown.extend(other.unknown);
+    }
+}
+
+/// Raises the counter `count` times through `store`, each with as many attempts as it takes.
+async fn client(
+    store: DataManager,
+    process: Arc<SimulatedEnvironment>,
+    mut random: SeededRandom,
+    count: usize,
+) -> Told {
+    const ATTEMPTS_MAX: usize = 500;
+    let mut told = Told::default();
+    for number in 0..count {
+        let pause = Duration::from_millis(random.below(400) as u64);
+        process.sleep(pause).await;
+        let mut done = false;
+        for attempt in 0..ATTEMPTS_MAX {
+            let marker = format!("{}-{number}-{attempt}", process.name());
+            let error = match increment(&store, &marker).await {
+                Ok(_) => {
+                    told.committed.insert(marker);
+                    done = true;
+                    break;
+                }
+                Err(error) => error,
+            };
+            match (error.kind(), error.commit_id()) {
+                (ErrorKind::Conflict, _) => drop(told.refused.insert(marker)),
+                (ErrorKind::Unavailable, _) => {
+                    told.refused.insert(marker);
+                    process.sleep(Duration::from_millis(50)).await;
+                }
+                (ErrorKind::Unknown, Some(id)) => {
+                    told.unknown.insert(marker, id);
+                    done = true;
+                    break;
+                }
+                _ => panic!("{marker}: {error:?}"),
+            }
+        }
+        assert!(done, "{}: no attempt gets through", process.name());
+    }
+    told
+}
+
+/// Checks the store against what clients were told.
+async fn check(store: &DataManager, told: &Told, seed: u64) {
+    let snapshot = store.latest_snapshot().await.unwrap();
+    let scan = snapshot.scan_raw("marker", &ScanOptions::new()).unwrap();
+    let entries = scan.collect().await.unwrap();
+    let present: BTreeSet<String> = entries.into_iter().map(|entry| entry.id).collect();
+    for marker in &told.committed {
+        assert!(present.contains(marker), "seed {seed}: {marker} is lost");
+    }
+    for marker in &told.refused {
+        assert!(!present.contains(marker), "seed {seed}: {marker} is there");
+    }
+    for (marker, id) in &told.unknown {
+        let expected = match present.contains(marker) {
+            true => Outcome::Committed,
+            false => Outcome::NotCommitted,
+        };
+        let outcome = store.outcome(*id).await.unwrap();
+        assert!(
+            outcome == expected || outcome == Outcome::TooOld,
+            "seed {seed}: {marker} is {outcome:?}, not {expected:?}"
+        );
+    }
+    let counted = number(snapshot.get_raw("counter", "it").await.unwrap());
+    assert_eq!(counted, present.len() as u64, "seed {seed}");
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+struct Run {
+    manifests: u64,
+    records: u64,
+    records_removed: u64,
+    unknown: usize,
+    refused: usize,
+}
+
+fn run(seed: u64) -> Run {
+    const COUNT: usize = 25;
+    let site = Site::new(seed).with_busy_jobs();
+    let mut random = site.simulation.random();
+    let names = &["a", "b", "c", "d"][..3 + random.below(2)];
+    let processes: Vec<_> = names.iter().map(|name| site.process(name)).collect();
+    let (told, stats) = site.run(async || {
+        let stores = join_all(processes.iter().map(|process| site.open(process))).await;
+        site.objects.set_faults(ObjectFaults {
+            error_before: 0.02,
+            error_after: 0.02,
+            late: 0.02,
+            late_max: HEAD_CONFIRM_MAX * 2,
+            ..ObjectFaults::default()
+        });
+        let clients = stores
+            .iter()
+            .zip(&processes)
+            .map(|(store, process)| client(store.clone(), process.clone(), random.fork(), COUNT));
+        let mut told = Told::default();
+        for each in join_all(clients).await {
+            told.add(each);
+        }
+        site.objects.set_faults(ObjectFaults::default());
+        // One that is unknown is decided by the record after it.
+        stores[0].put_raw("other", "last", "").await.unwrap();
+        for store in &stores {
+            check(store, &told, seed).await;
+        }
+        let stats = stores[0].stats();
+        for store in &stores {
+            store.close().await.unwrap();
+        }
+        (told, stats)
+    });
+    let kept = site.objects.keys();
+    let kept = kept.iter().filter(|key| key.starts_with("base/wal/"));
+    let run = Run {
+        manifests: stats.manifest,
+        records: stats.position.seq,
+        records_removed: stats.position.seq - kept.count() as u64,
+        unknown: told.unknown.len(),
+        refused: told.refused.len(),
+    };
+    let process = site.process("fresh");
+    site.run(async || {
+        let store = site.open(&process).await;
+        check(&store, &told, seed).await;
+        store.close().await.unwrap();
+        let report = site.builder(&process).verify().await.unwrap();
+        assert!(report.is_sound(), "seed {seed}: {report:?}");
+    });
+    run
+}
+
+#[test]
+fn processes_that_increment_one_counter_lose_and_double_nothing() {
+    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first: u64 = variable("DM_SEED").unwrap_or(1);
+    let rounds: u64 = variable("DM_SOAK_ROUNDS").unwrap_or(20);
+    let mut sum = Run::default();
+    for seed in first..first + rounds {
+        let run = run(seed);
+        sum.manifests += run.manifests;
+        sum.records += run.records;
+        sum.records_removed += run.records_removed;
+        sum.unknown += run.unknown;
+        sum.refused += run.refused;
+    }
+    assert!(sum.refused > 0, "the runs meet conflicts: {sum:?}");
+    assert!(
+        sum.manifests > 5 * rounds && sum.records_removed > 20 * rounds,
+        "the runs checkpoint, merge and collect: {sum:?}"
+    );
+}
+
+#[test]
+fn each_acknowledged_batch_costs_one_put_and_an_idle_process_probes_and_registers_only() {
+    const BATCHES: usize = 50;
+    let site = Site::new(1);
+    let (busy, idle) = (site.process("busy"), site.process("idle"));
+    site.run(async || {
+        let (store, reader) = (site.open(&busy).await, site.open(&idle).await);
+        let count = |name: &str, operation| site.objects.request_count(name, operation, "");
+        let writes = [Operation::Put, Operation::Delete, Operation::List];
+        site.objects.reset_requests();
+        for _ in 0..BATCHES {
+            store.put_raw("note", "1", "text").await.unwrap();
+        }
+        assert_eq!(count("busy", Operation::Create), BATCHES);
+        assert_eq!(count("busy", Operation::Put), 0);
+        reader.wait_for(store.position()).await.unwrap();
+
+        // Longer than what is found by asking is believed, if asking did not prolong it.
+        site.objects.reset_requests();
+        idle.sleep(Duration::from_secs(50)).await;
+        assert_eq!(count("idle", Operation::Create), 0);
+        let wrote = writes.map(|operation| count("idle", operation));
+        assert_eq!(wrote, [2, 0, 0], "puts, deletes, lists");
+        let registered = site
+            .objects
+            .request_count("idle", Operation::Put, "base/instances/");
+        assert_eq!(registered, 2);
+        let probes = site
+            .objects
+            .request_count("idle", Operation::Get, "base/wal/");
+        assert_eq!(count("idle", Operation::Get), probes);
+        assert!(
+            (150..=200).contains(&probes),
+            "{probes} in 50 s, every 250 ms"
+        );
+        store.close().await.unwrap();
+        reader.close().await.unwrap();
+    });
+}
+
+/// A process is stopped `pause_after` after it began to raise the counter, and goes on when the record that would have
+/// been next to its own is long gone. Returns whether it was told that its commit stands, and whether it then stored a
+/// record where another one had stood.
+fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
+    let mut site = Site::new(seed);
+    site.keep_nothing();
+    site.settings.maintain = false;
+    let (a, b) = (site.process("a"), site.process("b"));
+    site.run(async || {
+        let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
+        increment(&store, "before").await.unwrap();
+        sleeper.wait_for(store.position()).await.unwrap();
+        let next_key = format!("base/wal/0000000001/{:020}.wal", store.position().seq + 1);
+        let handle = sleeper.clone();
+        let answer = a.run("client", async move { increment(&handle, "a").await });
+        if let Some(pause_after) = pause_after {
+            b.sleep(pause_after).await;
+        }
+        a.pause();
+        b.sleep(Duration::from_millis(20)).await;
+        let mut others = 0;
+        for number in 0..20 {
+            let marker = format!("b-{number}");
+            while increment(&store, &marker).await.is_err() {}
+            others += 1;
+        }
+        // The newest three manifests are kept, so all of them have to cover the record.
+        for _ in 0..4 {
+            store.put_raw("other", "1", "").await.unwrap();
+            store.checkpoint().await.unwrap();
+        }
+        store.collect_garbage().await.unwrap();
+        b.sleep(HEAD_CONFIRM_MAX * 4).await;
+        store.collect_garbage().await.unwrap();
+        assert_eq!(site.objects.content(&next_key), None, "the record is gone");
+
+        a.resume();
+        let result = answer.await.unwrap();
+        let stored_again = site.objects.content(&next_key).is_some();
+        let marker = store.latest_snapshot().await.unwrap();
+        let stands = marker.get_raw("marker", "a").await.unwrap().is_some();
+        match &result {
+            Ok(_) => assert!(stands, "seed {seed}: it was acknowledged"),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                assert!(!stands, "seed {seed}: {error:?}");
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unknown, "seed {seed}: {error:?}");
+                let expected = match stands {
+                    true => Outcome::Committed,
+                    false => Outcome::NotCommitted,
+                };
+                let outcome = store.outcome(error.commit_id().unwrap()).await.unwrap();
+                assert!(outcome == expected || outcome == Outcome::TooOld);
+            }
+        }
+        let expected = 1 + others + u64::from(stands);
+        assert_eq!(counter(&store).await, expected, "seed {seed}");
+        assert_eq!(counter(&sleeper).await, expected, "seed {seed}");
+        increment(&sleeper, "after").await.unwrap();
+        assert_eq!(counter(&store).await, expected + 1, "seed {seed}");
+        // What was stored where a record had been removed is garbage, and goes like it.
+        store.collect_garbage().await.unwrap();
+        assert_eq!(site.objects.content(&next_key), None, "seed {seed}");
+        sleeper.close().await.unwrap();
+        store.close().await.unwrap();
+        let report = site.builder(&b).verify().await.unwrap();
+        assert!(report.is_sound(), "seed {seed}: {report:?}");
+        (result.is_ok(), stored_again)
+    })
+}
+
+#[test]
+fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_committed() {
+    let (mut acknowledged, mut stored_again) = (0, 0);
+    for seed in 1..=30 {
+        let pause_after = match seed % 3 {
+            0 => None,
+            _ => Some(Duration::from_micros(seed * 400)),
+        };
+        let (was_acknowledged, was_stored_again) = stopped_run(seed, pause_after);
+        acknowledged += u32::from(was_acknowledged);
+        stored_again += u32::from(was_stored_again);
+    }
+    assert!(
+        acknowledged > 0,
+        "some were stopped after they had committed"
+    );
+    assert!(
+        stored_again > 0,
+        "some went on where a record had been removed"
+    );
+}
+
+#[test]
+fn a_create_whose_answer_took_longer_than_is_believed_is_looked_up() {
+    let site = Site::new(1);
+    let process = site.process("a");
+    site.run(async || {
+        let store = site.open(&process).await;
+        let creates = || {
+            site.objects
+                .request_count("a", Operation::Create, "base/wal/")
+        };
+        let lists = || {
+            let count = |prefix| site.objects.request_count("a", Operation::List, prefix);
+            (count("base/epochs/"), count("base/manifests/"))
+        };
+        store.put_raw("note", "1", "soon").await.unwrap();
+        site.objects.reset_requests();
+        store.put_raw("note", "2", "soon").await.unwrap();
+        assert_eq!(
+            (creates(), lists()),
+            (1, (0, 0)),
+            "what is young is believed"
+        );
+
+        site.objects.reset_requests();
+        let late = HEAD_CONFIRM_MAX;
+        site.objects.set_delay(late..=late);
+        let commit = store.put_raw("note", "3", "late");
+        let calm_down = async {
+            while creates() == 0 {
+                process.sleep(Duration::from_millis(1)).await;
+            }
+            let soon = Duration::from_millis(1);
+            site.objects.set_delay(soon..=soon);
+        };
+        let (committed, ()) = join(commit, calm_down).await;
+        assert_eq!(committed.unwrap().position, store.position());
+        assert_eq!((creates(), lists()), (1, (1, 1)));
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn two_busy_writers_share_the_log_within_a_factor_of_two() {
+    const CLIENTS: usize = 4;
+    for seed in 1..=3 {
+        let site = Site::new(seed);
+        let (a, b) = (site.process("a"), site.process("b"));
+        let batches = site.run(async || {
+            let stores = [site.open(&a).await, site.open(&b).await];
+            let end = a.steady_time() + Duration::from_secs(20);
+            let environment = &a;
+            let writers = stores.iter().map(|store| {
+                let clients = (0..CLIENTS).map(move |client| {
+                    let id = client.to_string();
+                    async move {
+                        let mut positions = BTreeSet::new();
+                        while environment.steady_time() < end {
+                            let committed = store.put_raw("note", &id, "text").await.unwrap();
+                            positions.insert(committed.position.seq);
+                        }
+                        positions
+                    }
+                });
+                async move {
+                    let positions = join_all(clients).await.into_iter().flatten();
+                    positions.collect::<BTreeSet<u64>>().len()
+                }
+            });
+            let batches = join_all(writers).await;
+            for store in &stores {
+                store.close().await.unwrap();
+            }
+            batches
+        });
+        let (least, most) = (batches[0].min(batches[1]), batches[0].max(batches[1]));
+        assert!(least > 500 && most <= 2 * least, "seed {seed}: {batches:?}");
+    }
+}
+
+#[test]
+fn four_first_starts_at_once_make_one_store() {
+    for seed in 1..=10 {
+        let site = Site::new(seed);
+        let names = ["a", "b", "c", "d"];
+        let processes = names.map(|name| site.process(name));
+        site.run(async || {
+            let stores = join_all(processes.iter().map(|process| site.open(process))).await;
+            let ids: BTreeSet<String> = stores.iter().map(|store| store.stats().store).collect();
+            assert_eq!(ids.len(), 1, "seed {seed}: {ids:?}");
+            for (store, name) in stores.iter().zip(names) {
+                increment_until_done(store, name).await;
+            }
+            for store in &stores {
+                assert_eq!(counter(store).await, names.len() as u64, "seed {seed}");
+                store.close().await.unwrap();
+            }
+        });
+        let keys = site.objects.keys();
+        let count = |prefix: &str| keys.iter().filter(|key| key.starts_with(prefix)).count();
+        assert_eq!(count("base/store.json"), 1);
+        assert_eq!(count("base/epochs/"), 1, "seed {seed}: {keys:?}");
+    }
+}
+
+async fn increment_until_done(store: &DataManager, marker: &str) {
+    while let Err(error) = increment(store, marker).await {
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    }
+}
