@@ -121,7 +121,18 @@ impl Jobs {
         let mut report = GarbageReport::default();
         let dropped = dropped.into_iter().map(|meta| meta.path.clone());
         for path in dropped.chain(std::mem::take(&mut listing.strays)) {
+            let failed = report.failed.len();
             self.remove(&path, dry_run, &mut report.failed).await?;
+            if report.failed.len() > failed {
+                // It can still be read, and so its files stay.
+                match Manifest::load(self.ost(), path.as_ref()).await {
+                    Ok((manifest, _)) => {
+                        live.extend(manifest.file_keys().into_iter().map(str::to_owned));
+                    }
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
             report.manifests.push(path.to_string());
         }
         for meta in std::mem::take(&mut listing.data_files) {

@@ -235,7 +235,7 @@ fn run(seed: u64) -> Run {
     let run = Run {
         manifests: stats.manifest,
         records: stats.position.seq,
-        records_removed: stats.position.seq - kept.count() as u64,
+        records_removed: stats.position.seq.saturating_sub(kept.count() as u64),
         unknown: told.unknown.len(),
         refused: told.refused.len(),
     };
