@@ -42,6 +42,7 @@ mod stats;
 mod timestamp;
 mod token;
 mod transaction;
+mod upkeep;
 mod verify;
 
 mod commit_ticket;
