@@ -158,12 +158,26 @@ async fn client(
     told
 }
 
+/// The markers and the counter of one snapshot.
+async fn read(store: &DataManager) -> Result<(BTreeSet<String>, u64), datamanager::Error> {
+    let snapshot = store.latest_snapshot().await?;
+    let scan = snapshot.scan_raw("marker", &ScanOptions::new())?;
+    let entries = scan.collect().await?;
+    let counted = number(snapshot.get_raw("counter", "it").await?);
+    let present = entries.into_iter().map(|entry| entry.id).collect();
+    Ok((present, counted))
+}
+
 /// Checks the store against what clients were told.
 async fn check(store: &DataManager, told: &Told, seed: u64) {
-    let snapshot = store.latest_snapshot().await.unwrap();
-    let scan = snapshot.scan_raw("marker", &ScanOptions::new()).unwrap();
-    let entries = scan.collect().await.unwrap();
-    let present: BTreeSet<String> = entries.into_iter().map(|entry| entry.id).collect();
+    let (present, counted) = loop {
+        match read(store).await {
+            Ok(found) => break found,
+            // Files are collected as soon as they have been merged here, also those that a snapshot reads.
+            Err(error) if error.kind() == ErrorKind::Expired => {}
+            Err(error) => panic!("seed {seed}: {error:?}"),
+        }
+    };
     for marker in &told.committed {
         assert!(present.contains(marker), "seed {seed}: {marker} is lost");
     }
@@ -181,7 +195,6 @@ async fn check(store: &DataManager, told: &Told, seed: u64) {
             "seed {seed}: {marker} is {outcome:?}, not {expected:?}"
         );
     }
-    let counted = number(snapshot.get_raw("counter", "it").await.unwrap());
     assert_eq!(counted, present.len() as u64, "seed {seed}");
 }
 
