@@ -298,3 +298,55 @@ fn a_store_moves_from_one_log_to_the_other_and_back() {
         assert!(builder().verify().await.unwrap().is_sound());
     });
 }
+
+#[test]
+fn an_export_passes_over_a_damaged_file_if_it_is_told_to_and_names_it() {
+    let mut cluster = Cluster::new(8);
+    cluster.settings.maintain = false;
+    let process = cluster.process("one");
+    cluster
+        .simulation
+        .run_until(async {
+            let store = cluster.open(&process).await;
+            fill(&store, "city", 400).await;
+            store.checkpoint().await.unwrap();
+            let keys = cluster.objects.keys();
+            let damaged = keys.iter().find(|key| key.contains("/data/")).unwrap();
+            fill(&store, "user", 30).await;
+            store.checkpoint().await.unwrap();
+            store.close().await.unwrap();
+            let mut content = cluster.objects.content(damaged).unwrap().to_vec();
+            let middle = content.len() / 2;
+            content[middle] ^= 1;
+            cluster.objects.put_directly(damaged, content);
+
+            let again = cluster.process("two");
+            let store = cluster.open(&again).await;
+            let error = export(&store, ExportOptions::new()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+
+            let options = ExportOptions::new().skip_damaged(true);
+            let mut running = store.export(options).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(piece) = running.next().await.unwrap() {
+                bytes.extend_from_slice(&piece);
+            }
+            let name = damaged.split_once('/').unwrap().1;
+            let [damage] = running.damage() else {
+                panic!("{:?}", running.damage());
+            };
+            assert!(damage.what.contains(name), "{name:?}: {damage:?}");
+            store.close().await.unwrap();
+
+            let rest = Host::new(8).run(async |restored| {
+                restored.maintenance_on().await.unwrap();
+                let count = import(&restored, bytes).await.unwrap();
+                assert_eq!(count, running.entries());
+                dump(&restored).await
+            });
+            let users = rest.iter().filter(|(name, ..)| name == "user").count();
+            assert_eq!(users, 30);
+            assert!(rest.len() < 430, "{}", rest.len());
+        })
+        .unwrap();
+}
