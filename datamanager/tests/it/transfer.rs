@@ -350,3 +350,170 @@ fn an_export_passes_over_a_damaged_file_if_it_is_told_to_and_names_it() {
         })
         .unwrap();
 }
+
+/// Field case IE-03: writes that were accepted while an operator believed the store to be in maintenance.
+#[test]
+fn no_write_is_accepted_behind_the_position_of_the_maintenance() {
+    for seed in 20..30 {
+        let cluster = Cluster::new(seed);
+        let (one, two) = (cluster.process("one"), cluster.process("two"));
+        cluster
+            .simulation
+            .run_until(async {
+                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+                fill(&first, "city", 20).await;
+                let bytes = export(&first, ExportOptions::new()).await.unwrap();
+                let expected = dump(&first).await;
+                let writer = second.clone();
+                let writes = two.run("writer", async move {
+                    let mut accepted = Vec::new();
+                    loop {
+                        let id = format!("{:05}", accepted.len());
+                        match writer.put_raw("written", &id, "x").await {
+                            Ok(committed) => accepted.push(committed.position),
+                            Err(error) if error.kind() == ErrorKind::Conflict => {}
+                            Err(error) => return (accepted, error),
+                        }
+                    }
+                });
+                one.sleep(Duration::from_millis(500 + 37 * seed)).await;
+                let since = first.maintenance_on().await.unwrap();
+                let (accepted, refused) = writes.await.unwrap();
+                assert_eq!(refused.kind(), ErrorKind::Maintenance, "{refused:?}");
+                let last = *accepted.last().unwrap();
+                assert!(last.seq < since.seq, "seed {seed}: {last} and {since}");
+                let snapshot = first.latest_snapshot().await.unwrap();
+                let stored = snapshot.count("written").await.unwrap();
+                assert_eq!(stored, accepted.len() as u64, "seed {seed}");
+
+                assert_eq!(import(&first, bytes).await.unwrap(), 20);
+                assert_eq!(dump(&first).await, expected);
+                assert_eq!(dump(&second).await, expected, "seed {seed}");
+                second.maintenance_off(false).await.unwrap();
+                second.put_raw("city", "new", "x").await.unwrap();
+                first.close().await.unwrap();
+                second.close().await.unwrap();
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_silent_process_holds_up_an_import_unless_forced_and_acknowledges_nothing_afterwards() {
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..20 {
+        let mut cluster = Cluster::new(40 + round);
+        cluster.settings.import_wait_max = Duration::from_secs(20);
+        let (one, two) = (cluster.process("one"), cluster.process("two"));
+        cluster
+            .simulation
+            .run_until(async {
+                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+                fill(&first, "city", 20).await;
+                let bytes = export(&first, ExportOptions::new()).await.unwrap();
+                let expected = dump(&first).await;
+                fill(&first, "user", 5).await;
+                second.latest_snapshot().await.unwrap();
+                if round % 2 == 1 {
+                    two.pause();
+                }
+                let writer = second.clone();
+                let write = two.run("writer", async move {
+                    let mut transaction = writer.begin();
+                    transaction.get_raw("city", "00001").await.unwrap();
+                    transaction.put_raw("city", "00001", "x").unwrap();
+                    transaction.commit().await
+                });
+                one.sleep(Duration::from_millis(round)).await;
+                two.pause();
+                let since = first.maintenance_on().await.unwrap();
+                let error = import(&first, bytes.clone()).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+                assert!(error.to_string().contains(second.instance()), "{error}");
+                let input = std::io::Cursor::new(bytes);
+                let forced = ImportOptions::new().force(true);
+                let report = first.import(input, forced).await.unwrap();
+                assert_eq!(report.entries, 20);
+
+                two.resume();
+                let written = write.await.unwrap();
+                match written {
+                    // It was in the log before all this, and replaced with the rest.
+                    Ok(committed) => {
+                        assert!(committed.position.seq < since.seq, "round {round}");
+                        accepted += 1;
+                    }
+                    Err(error) => match error.kind() {
+                        ErrorKind::Maintenance | ErrorKind::Conflict => refused += 1,
+                        ErrorKind::Unknown => {}
+                        _ => panic!("round {round}: {error:?}"),
+                    },
+                }
+                assert_eq!(dump(&second).await, expected, "round {round}");
+                let error = second.put_raw("t", "1", "x").await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Maintenance, "{error:?}");
+                second.maintenance_off(false).await.unwrap();
+                second.put_raw("t", "1", "x").await.unwrap();
+                first.latest_snapshot().await.unwrap();
+                assert_eq!(first.count("t").await.unwrap(), 1);
+                first.close().await.unwrap();
+                second.close().await.unwrap();
+            })
+            .unwrap();
+    }
+    assert!(
+        accepted > 0 && refused > 5,
+        "{accepted} accepted, {refused} refused"
+    );
+}
+
+#[test]
+fn a_process_killed_between_the_end_of_the_log_and_the_next_epoch_leaves_the_old_data_to_the_others()
+ {
+    let bytes = Host::new(60).run(async |store| {
+        fill(&store, "new", 60).await;
+        export(&store, ExportOptions::new()).await.unwrap()
+    });
+    let (mut old, mut new, mut recovered) = (0, 0, 0);
+    for round in 0..80 {
+        let cluster = Cluster::new(2_000 + round);
+        let (one, two) = (cluster.process("one"), cluster.process("two"));
+        cluster
+            .simulation
+            .run_until(async {
+                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+                fill(&first, "old", 40).await;
+                first.maintenance_on().await.unwrap();
+                second.latest_snapshot().await.unwrap();
+                two.sleep(Duration::from_secs(1)).await;
+                one.kill_after(4 * round);
+                let bytes = bytes.clone();
+                let imported = one.run("import", async move { import(&first, bytes).await });
+                let timeout = two.sleep(Duration::from_secs(5));
+                futures::future::select(Box::pin(imported), timeout).await;
+                one.kill();
+
+                // The others wait for the next epoch for ten seconds, then begin it themselves.
+                two.sleep(Duration::from_secs(15)).await;
+                let snapshot = second.latest_snapshot().await.unwrap();
+                let counts = (
+                    snapshot.count("old").await.unwrap(),
+                    snapshot.count("new").await.unwrap(),
+                );
+                match counts {
+                    (40, 0) => old += 1,
+                    (0, 60) => new += 1,
+                    _ => panic!("round {round}: {counts:?}"),
+                }
+                recovered += u32::from(counts.0 == 40 && second.stats().epoch == 2);
+                assert_eq!(second.maintenance().mode, Mode::Maintenance);
+                second.maintenance_off(true).await.unwrap();
+                second.put_raw("after", "1", "x").await.unwrap();
+                second.close().await.unwrap();
+                let verification = cluster.builder(&two).verify().await.unwrap();
+                assert!(verification.is_sound(), "{:?}", verification.damage);
+            })
+            .unwrap();
+    }
+    assert!(recovered > 0, "{old} old, {new} new, {recovered} recovered");
+}
