@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datamanager::environment::Environment;
-use datamanager::testing::{SimulatedEnvironment, SimulatedObjects, Simulation};
+use datamanager::testing::{ObjectFaults, SimulatedEnvironment, SimulatedObjects, Simulation};
 use datamanager::{
     Builder, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind,
     Mode, ScanOptions, Settings,
@@ -516,4 +516,60 @@ fn a_process_killed_between_the_end_of_the_log_and_the_next_epoch_leaves_the_old
             .unwrap();
     }
     assert!(recovered > 0, "{old} old, {new} new, {recovered} recovered");
+}
+
+/// An epoch that was created late, after it had been tried again, counted as that of another process.
+#[test]
+fn an_import_over_a_bad_network_says_truly_whether_it_took_effect() {
+    let bytes = Host::new(61).run(async |store| {
+        fill(&store, "new", 60).await;
+        export(&store, ExportOptions::new()).await.unwrap()
+    });
+    let (mut done, mut failed) = (0, 0);
+    for seed in 3_000..3_150 {
+        let cluster = Cluster::new(seed);
+        let (one, two) = (cluster.process("one"), cluster.process("two"));
+        cluster
+            .simulation
+            .run_until(async {
+                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+                fill(&first, "old", 40).await;
+                first.maintenance_on().await.unwrap();
+                second.latest_snapshot().await.unwrap();
+                two.sleep(Duration::from_secs(1)).await;
+                cluster.objects.set_faults(ObjectFaults {
+                    error_after: 0.15,
+                    late: 0.3,
+                    late_max: Duration::from_secs(3),
+                    ..ObjectFaults::default()
+                });
+                let imported = import(&first, bytes.clone()).await;
+                cluster.objects.set_faults(ObjectFaults::default());
+                two.sleep(Duration::from_secs(20)).await;
+                let snapshot = second.latest_snapshot().await.unwrap();
+                let counts = (
+                    snapshot.count("old").await.unwrap(),
+                    snapshot.count("new").await.unwrap(),
+                );
+                match imported {
+                    Ok(_) => {
+                        assert_eq!(counts, (0, 60), "seed {seed}");
+                        done += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+                        let is_open = error.to_string().contains("not known")
+                            || error.to_string().contains("has not gone on from it yet");
+                        assert!(counts == (40, 0) || is_open, "seed {seed}: {error:?}");
+                        failed += 1;
+                    }
+                }
+                second.maintenance_off(true).await.unwrap();
+                second.put_raw("after", "1", "x").await.unwrap();
+                first.close().await.unwrap();
+                second.close().await.unwrap();
+            })
+            .unwrap();
+    }
+    assert!(done > 20 && failed > 0, "{done} done, {failed} failed");
 }
