@@ -574,12 +574,16 @@ impl Committer {
         })
     }
 
-    /// Applies all that stands in the log now.
+    /// Applies all that stands in the log now. `Compacted` when that is not the newest state, for the next epoch has begun.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let log = self.log.clone();
         let mut records = log.read(self.state.position());
         while let Some(record) = records.next().await {
             self.apply_foreign(record?)?;
+        }
+        drop(records);
+        if self.is_sealed() {
+            self.opener.check_newest_epoch(self.state.epoch()).await?;
         }
         Ok(())
     }

@@ -270,6 +270,18 @@ impl Opener {
             }
         })
     }
+
+    /// Whether `epoch` is the newest one; `Compacted` when it is not.
+    pub(crate) async fn check_newest_epoch(&self, epoch: u32) -> Result<(), Error> {
+        let newest = EpochFile::newest_number(&self.ost, epoch).await?;
+        if newest > epoch {
+            return Err(Error::new(
+                ErrorKind::Compacted,
+                format!("epoch {newest} has begun"),
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn is_about_something_missing(error: &Error) -> bool {

@@ -118,6 +118,11 @@ impl Jobs {
         let base = view.position;
         let number = view.epoch + 1;
         let manifest = self.base_manifest(view, runs);
+        // Only the process that sealed the log for an import begins an epoch with one: an attempt of before may have come late.
+        let is_own = |found: &EpochFile| {
+            found.manifest_key == manifest.key()
+                || (cause == EpochCause::Import && found.cause == EpochCause::Import)
+        };
         let checksum = manifest.create(self.ost()).await?.ok_or_else(|| {
             Error::unavailable("the name drawn for the manifest of the next epoch is taken")
         })?;
@@ -125,11 +130,9 @@ impl Jobs {
         let epoch = EpochFile::new(number, base, (manifest.key(), checksum), log, cause);
         match epoch.create(self.ost()).await {
             Ok(Create::Created) => Ok(true),
-            Ok(Create::Exists) => {
-                Ok(EpochFile::load(self.ost(), number).await?.manifest_key == manifest.key())
-            }
+            Ok(Create::Exists) => Ok(is_own(&EpochFile::load(self.ost(), number).await?)),
             Err(error) => match EpochFile::load(self.ost(), number).await {
-                Ok(found) => Ok(found.manifest_key == manifest.key()),
+                Ok(found) => Ok(is_own(&found)),
                 Err(_) => Err(error),
             },
         }

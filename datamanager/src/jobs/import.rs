@@ -276,6 +276,9 @@ impl Jobs {
         runs: Vec<Run>,
     ) -> Result<ImportReport, Error> {
         let view = self.shared.view();
+        if view.position != report.base {
+            return Err(superseded());
+        }
         report.epoch = view.epoch + 1;
         let log = self.shared.log().kind;
         let mut attempt = 1;
@@ -300,9 +303,7 @@ impl Jobs {
             self.environment.sleep(EPOCH_RETRY_DELAY).await;
         };
         if !is_ours {
-            return Err(Error::unavailable(
-                "another process went on with the old data before the import could take effect: import again",
-            ));
+            return Err(superseded());
         }
         self.wait_for_own_epoch(report.epoch).await?;
         Ok(report)
@@ -320,4 +321,10 @@ impl Jobs {
             }
         }
     }
+}
+
+fn superseded() -> Error {
+    Error::unavailable(
+        "another process went on with the old data before the import could take effect: import again",
+    )
 }

@@ -27,6 +27,8 @@ pub(crate) use wal_objects::WalObjects;
 
 /// Records found one after the other by asking for each, after which the log is listed instead (R17).
 const LAG_BEFORE_LIST: u32 = 4;
+/// How often a record is asked for whose absence cannot be believed, because the answers come too late.
+const ABSENCE_ATTEMPTS_MAX: u32 = 3;
 /// Objects that are read at once when the log is listed.
 const PARALLEL_READS: usize = 8;
 
@@ -108,38 +110,49 @@ impl ObjectLog {
 
     /// The next record after `place`; `None` when none is there yet.
     async fn next(&self, place: &mut Place) -> Result<Option<Record>, Error> {
-        if place.ready.is_empty() && place.listed.is_empty() && place.hits >= LAG_BEFORE_LIST {
-            self.list(place).await?;
-        }
-        if place.ready.is_empty() && !place.listed.is_empty() {
-            self.read_listed(place).await?;
-        }
-        let next_seq = place.after.seq + 1;
-        let began = self.environment.steady_time();
-        let found = match place.ready.pop_front() {
-            Some((first_seq, bytes)) if first_seq == next_seq => Some(bytes),
-            _ => self.objects.get_bytes(next_seq).await?,
-        };
-        let was_young = self.confirmation.is_young();
-        self.confirmation.ensure(place.after).await?;
-        let Some(bytes) = found else {
+        for _ in 0..ABSENCE_ATTEMPTS_MAX {
+            if place.ready.is_empty() && place.listed.is_empty() && place.hits >= LAG_BEFORE_LIST {
+                self.list(place).await?;
+            }
+            if place.ready.is_empty() && !place.listed.is_empty() {
+                self.read_listed(place).await?;
+            }
+            let next_seq = place.after.seq + 1;
+            let began = self.environment.steady_time();
+            let found = match place.ready.pop_front() {
+                Some((first_seq, bytes)) if first_seq == next_seq => Some(bytes),
+                _ => self.objects.get_bytes(next_seq).await?,
+            };
+            let was_young = self.confirmation.is_young();
+            self.confirmation.ensure(place.after).await?;
+            if let Some(bytes) = found {
+                return self.decode_next(place, &bytes).map(Some);
+            }
             place.hits = 0;
             if was_young {
                 self.confirmation.extend(began);
                 return Ok(None);
             }
             // What was missing while nothing was known may have been created before the listing: ask once more.
-            return Box::pin(self.next(place)).await;
-        };
+        }
+        Err(Error::unavailable(format!(
+            "it is not known whether the log goes on behind {}: requests take longer than head_confirm_max = {:?}",
+            place.after, self.options.head_confirm_max
+        )))
+    }
+
+    /// The record behind `place`, whose object holds `bytes`.
+    fn decode_next(&self, place: &mut Place, bytes: &Bytes) -> Result<Record, Error> {
+        let next_seq = place.after.seq + 1;
         let records = self
             .objects
-            .decode(next_seq, &bytes, ChainStart::After(place.after))?;
+            .decode(next_seq, bytes, ChainStart::After(place.after))?;
         let mut records = records.into_iter();
         match (records.next(), records.next()) {
             (Some(record), None) => {
                 place.after = record.position;
                 place.hits += 1;
-                Ok(Some(record))
+                Ok(record)
             }
             _ => Err(Error::corrupt(format!(
                 "{:?} does not hold one record",

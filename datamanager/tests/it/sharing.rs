@@ -527,3 +527,26 @@ async fn increment_until_done(store: &DataManager, marker: &str) {
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     }
 }
+
+/// It asked again and again, deeper each time, for as long as the storage was slow.
+#[test]
+fn a_storage_slower_than_is_believed_is_unavailable_and_not_asked_for_ever() {
+    let mut site = Site::new(70);
+    site.settings.maintain = false;
+    let (a, b) = (site.process("a"), site.process("b"));
+    site.run(async || {
+        let store = site.open(&a).await;
+        increment(&store, "before").await.unwrap();
+        let usual = Duration::from_millis(5)..=Duration::from_millis(20);
+        site.objects
+            .set_delay(HEAD_CONFIRM_MAX * 6 / 5..=HEAD_CONFIRM_MAX * 3 / 2);
+        let error = store.latest_snapshot().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.chain().contains("head_confirm_max"), "{error:?}");
+        site.objects.set_delay(usual);
+        b.sleep(Duration::from_secs(10)).await;
+        increment_until_done(&store, "after").await;
+        assert_eq!(counter(&store).await, 2);
+        store.close().await.unwrap();
+    });
+}

@@ -78,13 +78,15 @@ async fn export_to_file(export: Export, path: &Path) -> anyhow::Result<Export> {
     let export = export_to(export, part.as_file_mut())
         .await
         .with_context(|| format!("cannot write {path:?}"))?;
-    let file = part
-        .persist_noclobber(path)
+    part.as_file()
+        .sync_all()
+        .with_context(|| format!("cannot sync {path:?}"))?;
+    part.persist_noclobber(path)
         .map_err(|error| error.error)
         .with_context(|| format!("cannot write {path:?}"))?;
-    file.sync_all()
-        .and_then(|()| std::fs::File::open(directory)?.sync_all())
-        .with_context(|| format!("cannot sync {path:?}"))?;
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .with_context(|| format!("cannot sync {directory:?}"))?;
     Ok(export)
 }
 

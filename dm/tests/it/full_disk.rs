@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{documents, run};
+use crate::support::{Place, documents, run};
 
 /// A small file system in memory, unmounted when dropped.
 struct SmallDisk {
@@ -134,4 +134,32 @@ fn read_only_mount_is_read_and_not_written() {
         verify.contains("create-if-absent     not tried\n"),
         "{verify}"
     );
+}
+
+/// Field case IE-06: an export that ran out of room left a file that looked like a whole one.
+#[test]
+fn export_to_a_full_disk_fails_and_leaves_no_file() {
+    let Some(disk) = SmallDisk::mount(1024) else {
+        return;
+    };
+    let place = Place::new();
+    let input = documents(11, 20_000);
+    place
+        .dm_with_input(&["load", "t", "-"], input.as_bytes())
+        .done();
+    let file = disk.directory.path().join("store.export");
+    let shown = file.to_str().unwrap();
+    for format in ["native", "agola"] {
+        place
+            .dm(&["export", "-o", shown, "--format", format])
+            .fails_with(1, &[shown, "No space left on device"]);
+        let left = std::fs::read_dir(disk.directory.path()).unwrap();
+        assert_eq!(left.count(), 0, "{format}");
+    }
+    disk.remount("size=16m");
+    place.dm(&["export", "-o", shown]).done();
+    let copy = Place::new();
+    copy.dm(&["maintenance", "on"]).done();
+    copy.dm(&["import", shown]).done();
+    assert!(scan(&copy.store()) == input);
 }

@@ -1,7 +1,11 @@
-//! What a load of more than fits in memory takes of it.
+//! What a load or an import of more than fits in memory takes of it.
 
 use std::io::Write;
 use std::sync::mpsc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::support::{Place, Random, number_from};
 
@@ -63,4 +67,49 @@ fn loading_random_ids_keeps_memory_within_half_a_gibibyte() {
     writer.join().unwrap();
     assert_eq!(load.finish(), 0);
     assert_eq!(place.dm(&["count", "item"]).done(), format!("{rows}\n"));
+}
+
+/// Field case IE-09: an import that kept all of its input in memory. The ids come in no order, so that they are sorted.
+#[test]
+fn importing_random_ids_keeps_memory_within_half_a_gibibyte() {
+    let rows = number_from("DM_SOAK_ENTRIES", 150_000) / ROWS_PER_BATCH * ROWS_PER_BATCH;
+    let place = Place::new();
+    place.dm(&["maintenance", "on"]).done();
+    let mut import = place.start(&["import", "-"]);
+    let process = import.id();
+    let watcher = std::thread::spawn(move || {
+        let mut most = None;
+        // It has no memory any more when it has ended.
+        while let Some(peak) = peak_kib(process) {
+            most = Some(peak);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        most
+    });
+    let bytes = write_agola_export(import.take_input(), rows);
+    assert_eq!(import.finish(), 0);
+    if let Some(peak) = watcher.join().unwrap() {
+        println!("{rows} entries of {bytes} bytes: {peak} KiB at the most");
+        assert!(peak < MEMORY_KIB_MAX, "{peak} KiB for {rows} entries");
+    }
+    assert_eq!(place.dm(&["count", "item"]).done(), format!("{rows}\n"));
+    place.dm(&["verify"]).done();
+}
+
+/// Entries whose ids come in no order, as agola v0.7 exports them; returns their bytes.
+fn write_agola_export(input: impl Write, rows: u64) -> usize {
+    let mut input = std::io::BufWriter::new(input);
+    let mut random = Random::new(8);
+    let mut bytes = 0;
+    for row in 0..rows {
+        let (first, second) = (random.next(), random.next());
+        let value = STANDARD.encode(format!("{second:016x}").repeat(7));
+        let line = format!(
+            "{{\"id\":\"{first:016x}-{row}\",\"data_type\":\"item\",\"data\":\"{value}\"}}\n"
+        );
+        input.write_all(line.as_bytes()).unwrap();
+        bytes += line.len();
+    }
+    input.flush().unwrap();
+    bytes
 }

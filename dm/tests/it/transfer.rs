@@ -98,6 +98,50 @@ fn an_import_that_is_killed_leaves_the_old_or_the_new_data() {
     place.dm(&["maintenance", "off", "--force"]).done();
 }
 
+#[test]
+fn an_export_passes_over_damage_if_it_is_told_to_and_names_it() {
+    let place = Place::new();
+    let input = documents(8, 2_000);
+    place
+        .dm_with_input(&["load", "t", "-"], input.as_bytes())
+        .done();
+    place.dm(&["checkpoint"]).done();
+    place.dm_with_input(&["put", "u", "1"], b"whole").done();
+    place.dm(&["checkpoint"]).done();
+    let files = std::fs::read_dir(place.store().join("data")).unwrap();
+    let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    let size = |path: &&PathBuf| std::fs::metadata(path).unwrap().len();
+    let damaged = files.iter().max_by_key(size).unwrap();
+    let mut content = std::fs::read(damaged).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    std::fs::write(damaged, content).unwrap();
+
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    let file = place.store().with_extension("export");
+    let export = ["export", "-o", shown(&file)];
+    place.dm(&export).fails_with(1, &[name]);
+    assert!(!file.exists());
+    let skipped = place.dm(&[&export[..], &["--skip-damaged"]].concat());
+    skipped.done();
+    let stderr = skipped.stderr();
+    let mut notes = stderr.lines().filter(|line| line.contains("passed over: "));
+    assert!(
+        notes.next().is_some_and(|note| note.contains(name)),
+        "{stderr}"
+    );
+
+    let copy = Place::new();
+    copy.dm(&["maintenance", "on"]).done();
+    copy.dm(&["import", shown(&file)]).done();
+    assert_eq!(copy.dm(&["get", "u", "1"]).done(), "whole");
+    let rest = copy.dm(&["scan", "t"]).done();
+    let lines: std::collections::HashSet<&str> = input.lines().collect();
+    assert!(rest.lines().all(|line| lines.contains(line)));
+    let count = rest.lines().count();
+    assert!(count > 0 && count < 2_000, "{count}");
+}
+
 fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
