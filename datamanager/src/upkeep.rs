@@ -31,7 +31,7 @@ impl DataManager {
     /// again goes on. An entry that is written meanwhile may or may not be deleted.
     ///
     /// # Errors
-    /// As [`Transaction::commit`], for the transaction under way.
+    /// As [`Transaction::commit`](crate::Transaction::commit), for the transaction under way.
     pub async fn delete_prefix(
         &self,
         data_type: &str,
