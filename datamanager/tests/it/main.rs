@@ -12,5 +12,6 @@ mod opening;
 mod processes;
 mod sharing;
 mod simulation;
+mod site;
 mod transactions;
 mod transfer;

@@ -1,49 +1,16 @@
 //! Export, import, maintenance and the switch from one log to another.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use datamanager::environment::Environment;
-use datamanager::testing::{ObjectFaults, SimulatedEnvironment, SimulatedObjects, Simulation};
+use datamanager::testing::ObjectFaults;
 use datamanager::{
-    Builder, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind,
-    Mode, ScanOptions, Settings,
+    DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind, Mode,
+    ScanOptions,
 };
 
 use crate::host::Host;
-
-/// Several processes on one object storage.
-struct Cluster {
-    simulation: Simulation,
-    objects: SimulatedObjects,
-    settings: Settings,
-}
-
-impl Cluster {
-    fn new(seed: u64) -> Cluster {
-        let simulation = Simulation::new(seed);
-        let objects = SimulatedObjects::new(&simulation);
-        Cluster {
-            simulation,
-            objects,
-            settings: Settings::default(),
-        }
-    }
-
-    fn process(&self, name: &str) -> Arc<SimulatedEnvironment> {
-        self.simulation.environment(name)
-    }
-
-    fn builder(&self, process: &Arc<SimulatedEnvironment>) -> Builder {
-        Builder::from_ost(self.objects.ost(process, "base"))
-            .environment(process.clone())
-            .settings(self.settings.clone())
-    }
-
-    async fn open(&self, process: &Arc<SimulatedEnvironment>) -> DataManager {
-        self.builder(process).open().await.unwrap()
-    }
-}
+use crate::site::Site;
 
 async fn fill(store: &DataManager, data_type: &str, count: usize) {
     let mut transaction = store.begin();
@@ -102,7 +69,7 @@ fn an_import_replaces_everything_in_all_formats_on_all_processes_and_after_openi
         });
         assert_eq!(expected.len(), 319);
 
-        let cluster = Cluster::new(seed);
+        let cluster = Site::new(seed);
         let (one, two) = (cluster.process("one"), cluster.process("two"));
         cluster
             .simulation
@@ -301,7 +268,7 @@ fn a_store_moves_from_one_log_to_the_other_and_back() {
 
 #[test]
 fn an_export_passes_over_a_damaged_file_if_it_is_told_to_and_names_it() {
-    let mut cluster = Cluster::new(8);
+    let mut cluster = Site::new(8);
     cluster.settings.maintain = false;
     let process = cluster.process("one");
     cluster
@@ -355,7 +322,7 @@ fn an_export_passes_over_a_damaged_file_if_it_is_told_to_and_names_it() {
 #[test]
 fn no_write_is_accepted_behind_the_position_of_the_maintenance() {
     for seed in 20..30 {
-        let cluster = Cluster::new(seed);
+        let cluster = Site::new(seed);
         let (one, two) = (cluster.process("one"), cluster.process("two"));
         cluster
             .simulation
@@ -402,7 +369,7 @@ fn no_write_is_accepted_behind_the_position_of_the_maintenance() {
 fn a_silent_process_holds_up_an_import_unless_forced_and_acknowledges_nothing_afterwards() {
     let (mut accepted, mut refused) = (0, 0);
     for round in 0..20 {
-        let mut cluster = Cluster::new(40 + round);
+        let mut cluster = Site::new(40 + round);
         cluster.settings.import_wait_max = Duration::from_secs(20);
         let (one, two) = (cluster.process("one"), cluster.process("two"));
         cluster
@@ -476,7 +443,7 @@ fn a_process_killed_between_the_end_of_the_log_and_the_next_epoch_leaves_the_old
     });
     let (mut old, mut new, mut recovered) = (0, 0, 0);
     for round in 0..80 {
-        let cluster = Cluster::new(2_000 + round);
+        let cluster = Site::new(2_000 + round);
         let (one, two) = (cluster.process("one"), cluster.process("two"));
         cluster
             .simulation
@@ -530,7 +497,7 @@ fn an_import_over_a_bad_network_says_truly_whether_it_took_effect() {
     });
     let (mut done, mut failed) = (0, 0);
     for seed in 3_000..3_150 {
-        let cluster = Cluster::new(seed);
+        let cluster = Site::new(seed);
         let (one, two) = (cluster.process("one"), cluster.process("two"));
         cluster
             .simulation
