@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::commit_ticket::CommitTicket;
 use crate::conflict::{BatchWrites, ReadSet};
 use crate::control::{ControlRecord, ControlState};
+use crate::documents::{Before, Expansion, Intent};
 use crate::entry_key::{GROUP_TYPE, raw_key};
 use crate::environment::Environment;
 use crate::error::Conflict;
@@ -41,11 +42,30 @@ pub(crate) struct CommitRequest {
     pub(crate) snapshot_seq: u64,
     pub(crate) reads: ReadSet,
     pub(crate) tokens: Vec<Token>,
-    pub(crate) body: TransactionBody,
+    /// What the transaction wants to do.
+    pub(crate) intent: Arc<Intent>,
+    /// What that takes on top of the record `expanded_at`; on top of anything else if that is `None`.
+    pub(crate) expanded_at: Option<u64>,
+    pub(crate) expansion: Expansion,
     pub(crate) ticket: Arc<CommitTicket>,
     /// Held until the request is answered.
     pub(crate) room: Option<OwnedSemaphorePermit>,
     pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
+}
+
+impl CommitRequest {
+    /// All that is to be written.
+    pub(crate) fn body(&self) -> &TransactionBody {
+        &self.expansion.body
+    }
+
+    /// Whether other transactions can be in its way, or change what it takes.
+    fn rests_on_anything(&self) -> bool {
+        !self.reads.is_empty()
+            || !self.tokens.is_empty()
+            || !self.expansion.basis.is_empty()
+            || !self.intent.catalog_changes.is_empty()
+    }
 }
 
 /// Where a transaction was committed.
@@ -253,7 +273,7 @@ impl Committer {
 
     /// Commits `first` and what else is queued, up to the bounds of a batch.
     async fn commit_from(&mut self, first: CommitRequest) -> Result<(), Error> {
-        let mut bytes = first.body.encoded.len();
+        let mut bytes = first.body().encoded.len();
         let mut requests = vec![first];
         while requests.len() < self.settings.batch_transactions_max
             && bytes < self.settings.batch_bytes_max
@@ -261,7 +281,7 @@ impl Committer {
             let Ok(request) = self.requests.try_recv() else {
                 break;
             };
-            bytes += request.body.encoded.len();
+            bytes += request.body().encoded.len();
             requests.push(request);
         }
         self.commit(requests).await?;
@@ -286,7 +306,7 @@ impl Committer {
                 return Ok(());
             }
             let mut bodies = Vec::with_capacity(batch.accepted.len());
-            bodies.extend(batch.accepted.iter().map(|request| request.body.clone()));
+            bodies.extend(batch.accepted.iter().map(|request| request.body().clone()));
             let record = self.record(position, expected, time, RecordBody::Transactions(bodies));
             match self.append(expected, record).await? {
                 Settled::Committed => {
@@ -407,17 +427,19 @@ impl Committer {
         time: Timestamp,
     ) -> Batch {
         let mut batch = Batch::default();
-        let checks_needed = requests
-            .iter()
-            .any(|request| !request.reads.is_empty() || !request.tokens.is_empty());
+        let checks_needed = requests.iter().any(CommitRequest::rests_on_anything);
         let mut written = BatchWrites::default();
-        for request in requests {
+        for mut request in requests {
             if let Err(error) = self.check_applied(&request, time).await {
                 let _ = request.reply.send(Err(error));
                 continue;
             }
             if let Err(conflict) = check_batch(&request, &written) {
                 batch.clashing.push((request, conflict));
+                continue;
+            }
+            if let Err(error) = self.expand_again(&mut request, &written, time).await {
+                let _ = request.reply.send(Err(error));
                 continue;
             }
             let index = u32::try_from(batch.accepted.len()).unwrap_or(u32::MAX);
@@ -431,11 +453,8 @@ impl Committer {
                 continue;
             }
             if checks_needed {
-                request
-                    .body
-                    .writes
-                    .iter()
-                    .for_each(|write| written.add(write.key.clone()));
+                let writes = request.body().writes.iter();
+                writes.for_each(|write| written.add(write));
             }
             batch.accepted.push(request);
         }
@@ -485,6 +504,39 @@ impl Committer {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Works out anew what a request takes, if what that rests on has changed since.
+    async fn expand_again(
+        &self,
+        request: &mut CommitRequest,
+        written: &BatchWrites,
+        time: Timestamp,
+    ) -> Result<(), Error> {
+        let view = self.state.view();
+        let basis = &request.expansion.basis;
+        let holds = request.expanded_at.is_some_and(|expanded_at| {
+            view.control.catalog.changed_seq <= expanded_at
+                && !written.changes_catalog()
+                && basis.check_expiry(time).is_ok()
+                && self.state.window().check(basis, expanded_at).is_ok()
+                && written.check(basis).is_ok()
+        });
+        if holds {
+            return Ok(());
+        }
+        if !request.expansion.is_repeatable {
+            return Err(Error::conflicting(Conflict::Scan));
+        }
+        let before = Before {
+            view,
+            batch: Some(written),
+            time,
+        };
+        request.expansion = request.intent.expand(before, &self.settings).await?;
+        // It may rest on transactions of a batch that is yet to find its place.
+        request.expanded_at = None;
         Ok(())
     }
 

@@ -1,13 +1,15 @@
 //! What a transaction has read, and whether it has changed since.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::documents::Catalog;
 use crate::entry_key::{EntryKey, describe_key, split_key, successor};
 use crate::error::Conflict;
-use crate::memtable::{Memtable, VersionedEntry};
+use crate::memtable::{Memtable, Version, VersionedEntry};
+use crate::record::Write;
 
 /// Ranges that the points of a transaction are widened to, at most.
 const WIDENED_RANGES_MAX: usize = 1_000;
@@ -63,8 +65,8 @@ impl ReadSet {
     }
 
     /// Notes whether an entry that was read counted as present or as expired at `time`.
-    pub(crate) fn note_expiry(&mut self, entry: &VersionedEntry, time: Timestamp) {
-        let Some(expires_at) = entry.expires_at else {
+    pub(crate) fn note_expiry(&mut self, expires_at: Option<Timestamp>, time: Timestamp) {
+        let Some(expires_at) = expires_at else {
             return;
         };
         if expires_at > time {
@@ -313,26 +315,54 @@ impl ConflictWindow {
 /// What the transactions of one batch have written so far.
 #[derive(Debug, Default)]
 pub(crate) struct BatchWrites {
-    keys: BTreeSet<EntryKey>,
+    writes: BTreeMap<EntryKey, Write>,
+    changes_catalog: bool,
 }
 
 impl BatchWrites {
-    pub(crate) fn add(&mut self, key: EntryKey) {
-        self.keys.insert(key);
+    pub(crate) fn add(&mut self, write: &Write) {
+        self.changes_catalog |= Catalog::is_changed_by(write);
+        self.writes.insert(write.key.clone(), write.clone());
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        self.keys.contains(key)
+        self.writes.contains_key(key)
+    }
+
+    /// The last write of `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Write> {
+        self.writes.get(key)
+    }
+
+    /// Whether one of the transactions has changed what is known of a type's indexes.
+    pub(crate) fn changes_catalog(&self) -> bool {
+        self.changes_catalog
+    }
+
+    /// What was written last in `[low, high)`, deletes included, in order.
+    pub(crate) fn entries(&self, low: EntryKey, high: EntryKey) -> Vec<VersionedEntry> {
+        let writes = self.writes.range(low..high);
+        writes
+            .map(|(key, write)| VersionedEntry {
+                key: key.clone(),
+                version: Version::end_of(u64::MAX),
+                value: write.value.clone(),
+                expires_at: write.expires_at,
+            })
+            .collect()
     }
 
     /// Whether anything of `reads` was written.
     pub(crate) fn check(&self, reads: &ReadSet) -> Result<(), Conflict> {
-        if let Some(key) = reads.points.iter().find(|key| self.keys.contains(*key)) {
+        if let Some(key) = reads
+            .points
+            .iter()
+            .find(|key| self.writes.contains_key(*key)) {
             return Err(entry_conflict(key));
         }
         for (start, end) in &reads.ranges {
             if start < end
-                && let Some(key) = self.keys.range(start.clone()..end.clone()).next()
+                && let Some((key, _)) = self.writes.range(start.clone()..end.clone()).next()
             {
                 return Err(range_conflict(key));
             }

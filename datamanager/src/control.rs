@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::documents::Catalog;
 use crate::epoch::EpochCause;
 use crate::{Error, ErrorKind, LogKind, Position};
 
@@ -118,6 +119,9 @@ pub(crate) struct ControlState {
     /// Since when transactions are refused, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) maintenance: Option<MaintenanceSince>,
+    /// What is known of each document type's indexes.
+    #[serde(default, skip_serializing_if = "Catalog::is_empty")]
+    pub(crate) catalog: Catalog,
 }
 
 /// When and by whom maintenance was switched on.
@@ -137,6 +141,7 @@ impl ControlState {
             manifest_number: 1,
             sealed: None,
             maintenance: None,
+            catalog: Catalog::default(),
         }
     }
 

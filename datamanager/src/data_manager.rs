@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::commit_ticket::CommitTicket;
 use crate::committer::{Command, CommitRequest, Committed};
 use crate::cursor::Cursor;
+use crate::documents::{DocumentTypes, keep_indexes_built};
 use crate::environment::Environment;
 use crate::follow::{self, Follow};
 use crate::history::History;
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) closed: Mutex<bool>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) hold: Weak<Hold>,
+    /// The document types that the program has used.
+    pub(crate) types: Arc<DocumentTypes>,
 }
 
 impl Drop for Inner {
@@ -132,6 +135,8 @@ impl DataManager {
     pub(crate) fn start_maintenance(&self) -> Result<(), Error> {
         let task = jobs::watch_seal(self.inner.jobs.clone());
         self.inner.environment.spawn("seal", Box::pin(task));
+        let task = keep_indexes_built(Arc::downgrade(&self.inner));
+        self.inner.environment.spawn("indexes", Box::pin(task));
         if !self.inner.settings.maintain {
             return Ok(());
         }
@@ -181,7 +186,7 @@ impl DataManager {
     pub fn snapshot(&self) -> Snapshot {
         let view = self.inner.shared.view();
         let time = self.inner.environment.wall_time().max(view.time);
-        Snapshot::new(view, time)
+        Snapshot::new(view, time, self.inner.types.clone())
     }
 
     /// A view of the newest state of the whole store, the commits of all processes included: linearizable, at the cost
@@ -549,7 +554,7 @@ impl DataManager {
         let guard = TakeBackOnDrop(&ticket);
         let wait = Box::pin(async {
             let kibibytes =
-                u32::try_from(request.body.encoded.len() / 1024 + 1).unwrap_or(u32::MAX);
+                u32::try_from(request.body().encoded.len() / 1024 + 1).unwrap_or(u32::MAX);
             let room = self
                 .inner
                 .queue_kibibytes

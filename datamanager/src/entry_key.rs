@@ -13,6 +13,14 @@ pub(crate) const KEY_BYTES_MAX: usize = 4096;
 
 /// The internal type that holds the last position of each change group. No user type begins with `!`.
 pub(crate) const GROUP_TYPE: &str = "!group";
+/// The internal type of what is known of each document type's indexes.
+pub(crate) const CATALOG_TYPE: &str = "!catalog";
+/// The internal type of the entries of indexes.
+pub(crate) const INDEX_TYPE: &str = "!index";
+/// The internal type that holds how far the indexes of each type are rebuilt.
+pub(crate) const REBUILD_TYPE: &str = "!rebuild";
+/// The internal type that holds what a document was before a change, for listeners; such an entry has always expired.
+pub(crate) const PREVIOUS_TYPE: &str = "!previous";
 
 /// The encoded name of an entry: type, a zero byte, id.
 ///

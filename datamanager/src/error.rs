@@ -14,6 +14,8 @@ pub enum ErrorKind {
     NotFound,
     /// Something that was read has changed since: read again, then retry. [`Error::conflict`] names it.
     Conflict,
+    /// Another document has the key that a unique index allows once: take another. [`Error::violation`] names both.
+    NotUnique,
     /// Writes are switched off by an operator: wait.
     Maintenance,
     /// The commit may or may not have happened: look [`Error::commit_id`] up with `DataManager::outcome`.
@@ -40,6 +42,7 @@ impl ErrorKind {
         match self {
             ErrorKind::NotFound => "not found",
             ErrorKind::Conflict => "conflict",
+            ErrorKind::NotUnique => "not unique",
             ErrorKind::Maintenance => "maintenance",
             ErrorKind::Unknown => "unknown",
             ErrorKind::Compacted => "compacted",
@@ -84,6 +87,9 @@ pub enum Conflict {
     },
     /// An entry that was read expired, or one that was read as expired had not, when the transaction was to commit.
     Expiry,
+    /// All documents of a type were read, to see whether a key is taken in a unique index that is not complete, and one of
+    /// them was written since.
+    Scan,
     /// The transaction's snapshot is older than the changes that are remembered for checking.
     TooOld,
     /// The store has begun a new epoch since the snapshot or the token was taken.
@@ -110,6 +116,9 @@ impl fmt::Display for Conflict {
                 "change group {name:?} was committed to since the token was taken"
             ),
             Conflict::Expiry => formatter.write_str("an entry that was read has expired meanwhile"),
+            Conflict::Scan => formatter.write_str(
+                "a document was written while all were looked at for the key of an incomplete unique index",
+            ),
             Conflict::TooOld => {
                 formatter.write_str("the transaction's snapshot is too old to be checked")
             }
@@ -117,6 +126,32 @@ impl fmt::Display for Conflict {
                 formatter.write_str("the store has begun a new epoch since the transaction began")
             }
         }
+    }
+}
+
+/// A key that a unique index allows once, and two documents with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UniqueViolation {
+    /// The type of both documents.
+    pub data_type: String,
+    /// The index.
+    pub index: String,
+    /// The key, as text: one value, or several in parentheses.
+    pub key: String,
+    /// The id of the document that has it.
+    pub owner: String,
+    /// The id of the document that was to have it too.
+    pub id: String,
+}
+
+impl fmt::Display for UniqueViolation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "document {:?} of type {:?} cannot have {} in unique index {:?}: document {:?} has it",
+            self.id, self.data_type, self.key, self.index, self.owner
+        )
     }
 }
 
@@ -130,6 +165,7 @@ struct Inner {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     conflict: Option<Conflict>,
+    violation: Option<UniqueViolation>,
     commit_id: Option<CommitId>,
     base: Option<Position>,
 }
@@ -142,6 +178,7 @@ impl Error {
                 message: message.into(),
                 source: None,
                 conflict: None,
+                violation: None,
                 commit_id: None,
                 base: None,
             }),
@@ -172,6 +209,12 @@ impl Error {
         error
     }
 
+    pub(crate) fn not_unique(violation: UniqueViolation) -> Error {
+        let mut error = Error::new(ErrorKind::NotUnique, violation.to_string());
+        error.inner.violation = Some(violation);
+        error
+    }
+
     pub(crate) fn commit_unknown(commit_id: CommitId, why: &str) -> Error {
         let mut error = Error::new(
             ErrorKind::Unknown,
@@ -197,6 +240,11 @@ impl Error {
     /// What the transaction clashed with, for [`ErrorKind::Conflict`].
     pub fn conflict(&self) -> Option<&Conflict> {
         self.inner.conflict.as_ref()
+    }
+
+    /// The key that was to be unique, for [`ErrorKind::NotUnique`].
+    pub fn violation(&self) -> Option<&UniqueViolation> {
+        self.inner.violation.as_ref()
     }
 
     /// The commit whose outcome is open, for [`ErrorKind::Unknown`].

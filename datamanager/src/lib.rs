@@ -28,6 +28,7 @@ pub mod testing;
 mod commit_id;
 mod cursor;
 mod data_manager;
+mod documents;
 mod error;
 mod export;
 mod follow;
@@ -42,6 +43,7 @@ mod stats;
 mod timestamp;
 mod token;
 mod transaction;
+mod update;
 mod upkeep;
 mod verify;
 
@@ -77,8 +79,12 @@ pub use commit_id::{CommitId, Outcome};
 pub use committer::Committed;
 pub use cursor::Cursor;
 pub use data_manager::DataManager;
+pub use documents::{
+    Collection, Document, DocumentScan, FieldKind, IndexCursor, IndexField, IndexKey, IndexScan,
+    IndexState, IndexStatus, Indexes, KeyEncoder, Query,
+};
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
-pub use error::{Conflict, Error, ErrorKind};
+pub use error::{Conflict, Error, ErrorKind, UniqueViolation};
 pub use export::{Conversion, Export, ExportOptions, TransferredEntry};
 pub use export_format::ExportFormat;
 pub use follow::{Follow, FollowedTransaction, FollowedWrite};
@@ -92,7 +98,7 @@ pub use open::Builder;
 pub use position::{Position, RecordId};
 pub use record_info::{RecordInfo, WriteInfo};
 pub use scan::{Entry, Scan, ScanOptions};
-pub use settings::Settings;
+pub use settings::{Settings, UniqueWhileBuilding};
 pub use snapshot::Snapshot;
 pub use stats::{RunStats, Stats};
 pub use timestamp::Timestamp;

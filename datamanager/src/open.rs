@@ -359,6 +359,7 @@ fn start(
         closed: Mutex::new(false),
         jobs,
         hold: Arc::downgrade(&hold),
+        types: Arc::default(),
     }))
 }
 

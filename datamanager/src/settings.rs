@@ -84,10 +84,27 @@ pub struct Settings {
     pub import_wait_max: Duration,
     /// Bytes of entries that an import sorts in memory at once, if its input is not sorted. Default 64 MiB.
     pub import_sort_bytes: usize,
+    /// What becomes of a document with a new key for a unique index that is not complete. Default: the documents are scanned
+    /// for it.
+    pub unique_while_building: UniqueWhileBuilding,
+    /// How long [`DataManager::update`](crate::DataManager::update) tries again after conflicts. Default 10 s.
+    pub update_timeout: Duration,
     /// A log segment ends when it holds so many records. Default 1,000.
     pub segment_records_max: u32,
     /// A log segment ends when it is so long. Default 16 MiB; opening reads and writes the last segment once.
     pub segment_bytes_max: u64,
+}
+
+/// What becomes of a document with a new key for a unique index that is not complete: one that is being built, or that
+/// could not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UniqueWhileBuilding {
+    /// All documents of the type are read to see whether one has the key. Each such write costs as much as there are
+    /// documents, and clashes with every other write to the type.
+    Scan,
+    /// It is refused as `Unavailable`.
+    Refuse,
 }
 
 impl Default for Settings {
@@ -125,6 +142,8 @@ impl Default for Settings {
             job_claim_max: Duration::from_secs(900),
             import_wait_max: Duration::from_secs(90),
             import_sort_bytes: 64 * 1024 * 1024,
+            unique_while_building: UniqueWhileBuilding::Scan,
+            update_timeout: Duration::from_secs(10),
             segment_records_max: 1_000,
             segment_bytes_max: 16 * 1024 * 1024,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::documents::DocumentTypes;
 use crate::entry_key::{entry_key, type_end};
 use crate::read_view::ReadView;
 use crate::scan::{Entry, Scan, ScanOptions};
@@ -16,11 +17,17 @@ use crate::{Error, Position, Timestamp};
 pub struct Snapshot {
     view: Arc<ReadView>,
     time: Timestamp,
+    types: Arc<DocumentTypes>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(view: Arc<ReadView>, time: Timestamp) -> Snapshot {
-        Snapshot { view, time }
+    pub(crate) fn new(view: Arc<ReadView>, time: Timestamp, types: Arc<DocumentTypes>) -> Snapshot {
+        Snapshot { view, time, types }
+    }
+
+    /// The document types of the program.
+    pub(crate) fn document_types(&self) -> &DocumentTypes {
+        &self.types
     }
 
     pub(crate) fn view(&self) -> &ReadView {

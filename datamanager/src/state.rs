@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::conflict::{ConflictWindow, RetiredKeys};
 use crate::control::{ControlRecord, JobKind};
+use crate::documents::Catalog;
 use crate::file_set::FileSet;
 use crate::log::Log;
 use crate::memtable::Memtable;
@@ -319,10 +320,11 @@ impl State {
         self.view.position = record.position;
         self.view.time = self.view.time.max(record.time);
         self.active_records += 1;
-        let is_control = matches!(record.body, RecordBody::Control(_));
+        let mut control_changed = matches!(record.body, RecordBody::Control(_));
         match &record.body {
             RecordBody::Transactions(_) => {
                 self.active.apply(&record);
+                control_changed |= self.apply_catalog(&record)?;
                 self.view.last_transaction = record.position.seq;
             }
             RecordBody::Control(control) => {
@@ -347,7 +349,7 @@ impl State {
         self.publish();
         self.shared.recent.push(record);
         self.shared.applied_seq.send_replace(self.view.position.seq);
-        if is_control {
+        if control_changed {
             self.shared.control_changed.send_replace(());
         }
         let due = self.checkpoint_is_due();
@@ -356,6 +358,19 @@ impl State {
             self.shared.checkpoint_due.notify_one();
         }
         Ok(())
+    }
+
+    /// Takes in what a record changes in what is known of indexes; returns whether it does.
+    fn apply_catalog(&mut self, record: &Record) -> Result<bool, Error> {
+        let mut changed = false;
+        for (_, write) in record.writes() {
+            if Catalog::is_changed_by(write) {
+                let control = Arc::make_mut(&mut self.view.control);
+                control.catalog.apply(record.position.seq, write)?;
+                changed = true;
+            }
+        }
+        Ok(changed)
     }
 
     fn checkpoint_is_due(&self) -> bool {

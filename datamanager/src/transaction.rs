@@ -1,7 +1,6 @@
 //! Reading and writing as one step.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -10,10 +9,11 @@ use crate::commit_ticket::CommitTicket;
 use crate::committer::{CommitRequest, Committed};
 use crate::conflict::ReadSet;
 use crate::data_manager::DataManager;
+use crate::documents::{Before, CatalogChange, Intent, OwnDocuments, PendingWrite, WriteKind};
 use crate::entry_key::{EntryKey, GROUP_TYPE, entry_key, raw_key, successor};
 use crate::memtable::{Version, VersionedEntry};
 use crate::merge::Merge;
-use crate::record::{TransactionBody, WriteRef};
+use crate::record::WriteRef;
 use crate::scan::{Entry, ScanOptions, ScanRange};
 use crate::token::{Token, check_group};
 use crate::{Error, Position, Snapshot, Timestamp};
@@ -31,14 +31,31 @@ pub struct Transaction {
     snapshot: Snapshot,
     reads: ReadSet,
     tokens: Vec<Token>,
-    writes: BTreeMap<EntryKey, PendingWrite>,
+    intent: Intent,
+    own_documents: OwnDocuments,
     write_bytes: usize,
+    lender: Option<Lender>,
 }
 
-#[derive(Clone, Debug)]
-struct PendingWrite {
-    value: Option<Bytes>,
-    expires_at: Option<Timestamp>,
+/// Where a transaction goes when it is dropped that was lent to a function.
+pub(crate) type Lender = Arc<Mutex<Option<Transaction>>>;
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(lender) = self.lender.take() {
+            let transaction = Transaction {
+                store: self.store.clone(),
+                snapshot: self.snapshot.clone(),
+                reads: std::mem::take(&mut self.reads),
+                tokens: std::mem::take(&mut self.tokens),
+                intent: std::mem::take(&mut self.intent),
+                own_documents: std::mem::take(&mut self.own_documents),
+                write_bytes: self.write_bytes,
+                lender: None,
+            };
+            *lender.lock().unwrap_or_else(PoisonError::into_inner) = Some(transaction);
+        }
+    }
 }
 
 impl Transaction {
@@ -48,9 +65,33 @@ impl Transaction {
             snapshot,
             reads: ReadSet::default(),
             tokens: Vec::new(),
-            writes: BTreeMap::new(),
+            intent: Intent::default(),
+            own_documents: OwnDocuments::default(),
             write_bytes: 0,
+            lender: None,
         }
+    }
+
+    /// The transaction goes to `lender` when it is dropped.
+    pub(crate) fn lend(mut self, lender: Lender) -> Transaction {
+        self.lender = Some(lender);
+        self
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub(crate) fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    pub(crate) fn own_documents(&self) -> &OwnDocuments {
+        &self.own_documents
+    }
+
+    pub(crate) fn own_documents_mut(&mut self) -> &mut OwnDocuments {
+        &mut self.own_documents
     }
 
     /// The position whose state the transaction reads.
@@ -66,17 +107,39 @@ impl Transaction {
     /// # Errors
     /// `Invalid` for a type or id outside the limits.
     pub async fn get_raw(&mut self, data_type: &str, id: &str) -> Result<Option<Bytes>, Error> {
-        let key = entry_key(data_type, id)?;
-        if let Some(write) = self.writes.get(&key) {
+        self.get_key(&entry_key(data_type, id)?).await
+    }
+
+    /// The stored bytes under a key of any type, which count as read.
+    pub(crate) async fn get_key(&mut self, key: &EntryKey) -> Result<Option<Bytes>, Error> {
+        if let Some(write) = self.intent.writes.get(key) {
             return Ok(write.value.clone());
         }
-        let found = self.snapshot.view().get(&key).await?;
+        let found = self.snapshot.view().get(key).await?;
         if let Some(entry) = &found {
-            self.reads.note_expiry(entry, self.snapshot.time());
+            self.note_expiry(entry.expires_at);
         }
+        self.note_point(key.clone());
+        Ok(found.and_then(|entry| entry.value_at(self.snapshot.time()).cloned()))
+    }
+
+    /// Counts an entry as read.
+    pub(crate) fn note_point(&mut self, key: EntryKey) {
         self.reads
             .add_point(key, self.store.settings().read_points_max);
-        Ok(found.and_then(|entry| entry.value_at(self.snapshot.time()).cloned()))
+    }
+
+    /// Counts an entry that was met as there, or as expired.
+    pub(crate) fn note_expiry(&mut self, expires_at: Option<Timestamp>) {
+        self.reads.note_expiry(expires_at, self.snapshot.time());
+    }
+
+    /// Counts `[start, end)` as read, instead of what stood in the same place of the read set before.
+    pub(crate) fn note_range(&mut self, place: &mut Option<usize>, start: EntryKey, end: EntryKey) {
+        match *place {
+            Some(place) => self.reads.set_range(place, start, end),
+            None => *place = Some(self.reads.add_range(start, end)),
+        }
     }
 
     /// The entries of a type in order, with the transaction's own writes among them.
@@ -97,6 +160,7 @@ impl Transaction {
                 .merge(range.low.clone(), range.high.clone(), range.reverse);
         if range.low < range.high {
             let mut own: Vec<VersionedEntry> = self
+                .intent
                 .writes
                 .range(range.low.clone()..range.high.clone())
                 .map(|(key, write)| VersionedEntry {
@@ -131,7 +195,7 @@ impl Transaction {
         id: &str,
         value: impl Into<Bytes>,
     ) -> Result<(), Error> {
-        self.write(entry_key(data_type, id)?, Some(value.into()), None)
+        self.write_raw(data_type, id, Some(value.into()), None)
     }
 
     /// Writes an entry that is gone from `expires_at` on.
@@ -145,11 +209,7 @@ impl Transaction {
         value: impl Into<Bytes>,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
-        self.write(
-            entry_key(data_type, id)?,
-            Some(value.into()),
-            Some(expires_at),
-        )
+        self.write_raw(data_type, id, Some(value.into()), Some(expires_at))
     }
 
     /// Deletes an entry, whether it is there or not.
@@ -157,14 +217,43 @@ impl Transaction {
     /// # Errors
     /// `Invalid` for a type or id outside the limits, or a transaction that has become too large.
     pub fn delete_raw(&mut self, data_type: &str, id: &str) -> Result<(), Error> {
-        self.write(entry_key(data_type, id)?, None, None)
+        self.write_raw(data_type, id, None, None)
     }
 
-    fn write(
+    /// Lets raw writes to a type that has indexes mark these stale. Without it such a transaction is refused at commit, since
+    /// raw writes do not keep indexes up to date.
+    ///
+    /// Queries by a stale index are `Unavailable` until a program that knows the type has built it anew, which it does by
+    /// itself.
+    pub fn allow_stale_indexes(&mut self) {
+        self.intent.may_mark_stale = true;
+    }
+
+    fn write_raw(
+        &mut self,
+        data_type: &str,
+        id: &str,
+        value: Option<Bytes>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let key = entry_key(data_type, id)?;
+        self.write(key, value, expires_at, WriteKind::Raw)?;
+        if !self.intent.raw_types.contains(data_type) {
+            self.intent.raw_types.insert(data_type.to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn change_catalog(&mut self, change: CatalogChange) {
+        self.intent.catalog_changes.push(change);
+    }
+
+    pub(crate) fn write(
         &mut self,
         key: EntryKey,
         value: Option<Bytes>,
         expires_at: Option<Timestamp>,
+        kind: WriteKind,
     ) -> Result<(), Error> {
         let settings = self.store.settings();
         let value_bytes = value.as_ref().map_or(0, Bytes::len);
@@ -175,11 +264,15 @@ impl Transaction {
                 settings.entry_bytes_max
             )));
         }
-        let replaced = self
-            .writes
+        let writes = &mut self.intent.writes;
+        let replaced = writes
             .get(&key)
             .map_or(0, |write| pending_bytes(&key, write));
-        let write = PendingWrite { value, expires_at };
+        let write = PendingWrite {
+            value,
+            expires_at,
+            kind,
+        };
         let write_bytes = self.write_bytes - replaced + pending_bytes(&key, &write);
         if write_bytes > settings.transaction_bytes_max {
             return Err(Error::invalid(format!(
@@ -187,14 +280,14 @@ impl Transaction {
                 settings.transaction_bytes_max
             )));
         }
-        if replaced == 0 && self.writes.len() >= settings.transaction_writes_max {
+        if replaced == 0 && writes.len() >= settings.transaction_writes_max {
             return Err(Error::invalid(format!(
                 "the transaction has more than {} writes, the most that are accepted",
                 settings.transaction_writes_max
             )));
         }
         self.write_bytes = write_bytes;
-        self.writes.insert(key, write);
+        writes.insert(key, write);
         Ok(())
     }
 
@@ -218,6 +311,7 @@ impl Transaction {
             raw_key(GROUP_TYPE, name.as_bytes()),
             Some(Bytes::new()),
             None,
+            WriteKind::Raw,
         )
     }
 
@@ -236,26 +330,43 @@ impl Transaction {
     ///   written; read again and retry.
     /// - `Unavailable`: nothing was written; retry later.
     /// - `Unknown`: look [`Error::commit_id`] up with [`DataManager::outcome`] before trying again.
-    pub async fn commit(self) -> Result<Committed, Error> {
-        if self.writes.is_empty() {
-            return Ok(Committed {
-                position: self.snapshot.position(),
-                index: 0,
-            });
+    /// - `NotUnique`: a document would have a key that a unique index allows once; [`Error::violation`] names it. Nothing was
+    ///   written.
+    pub async fn commit(mut self) -> Result<Committed, Error> {
+        let nothing = Committed {
+            position: self.snapshot.position(),
+            index: 0,
+        };
+        if self.lender.is_some() {
+            return Err(Error::invalid(
+                "a transaction that was lent to a function is committed when the function has returned",
+            ));
         }
-        let body = TransactionBody::encode(self.writes.iter().map(|(key, write)| WriteRef {
-            key,
-            value: write.value.as_deref(),
-            expires_at: write.expires_at,
-        }));
+        if self.intent.is_empty() {
+            return Ok(nothing);
+        }
+        let intent = Arc::new(std::mem::take(&mut self.intent));
+        // What it takes on top of the newest state, so that the committer need not work it out.
+        let newest = self.store.snapshot();
+        let before = Before {
+            view: newest.view(),
+            batch: None,
+            time: newest.time(),
+        };
+        let expansion = intent.expand(before, self.store.settings()).await?;
+        if expansion.body.writes.is_empty() {
+            return Ok(nothing);
+        }
         let (reply, answer) = oneshot::channel();
         let ticket = Arc::new(CommitTicket::new());
         let request = CommitRequest {
             epoch: self.snapshot.view().epoch,
             snapshot_seq: self.snapshot.position().seq,
-            reads: self.reads,
-            tokens: self.tokens,
-            body,
+            reads: std::mem::take(&mut self.reads),
+            tokens: std::mem::take(&mut self.tokens),
+            intent,
+            expanded_at: Some(newest.position().seq),
+            expansion,
             ticket: ticket.clone(),
             room: None,
             reply,
@@ -295,9 +406,9 @@ impl TransactionScan<'_> {
         let time = self.transaction.snapshot.time();
         while let Some(found) = self.merge.next().await? {
             self.mark_read_to(Some(&found.key));
-            let own = self.transaction.writes.contains_key(&found.key);
+            let own = self.transaction.intent.writes.contains_key(&found.key);
             if !own {
-                self.transaction.reads.note_expiry(&found, time);
+                self.transaction.note_expiry(found.expires_at);
             }
             let present = if own {
                 found.value.is_some()
@@ -330,10 +441,7 @@ impl TransactionScan<'_> {
             Some(key) if self.range.reverse => (key.clone(), self.range.high.clone()),
             Some(key) => (self.range.low.clone(), successor(key)),
         };
-        match self.place {
-            Some(place) => self.transaction.reads.set_range(place, start, end),
-            None => self.place = Some(self.transaction.reads.add_range(start, end)),
-        }
+        self.transaction.note_range(&mut self.place, start, end);
     }
 }
 
