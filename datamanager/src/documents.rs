@@ -3,11 +3,13 @@
 //! A document is an entry like any other. What makes it findable are further entries, of the internal type `!index`, that
 //! are written in the same transaction. See `ARCHITECTURE.md`, section "Documents".
 
+mod changes;
 mod collection;
 mod document;
 mod index_key;
 mod indexes;
 mod query;
+mod view;
 
 mod document_scan;
 mod index_scan;
@@ -24,6 +26,7 @@ mod intent;
 mod own_documents;
 
 pub use catalog::IndexState;
+pub use changes::{Change, ChangedDocuments, Changes, Previous};
 pub use collection::Collection;
 pub use document::Document;
 pub use document_scan::DocumentScan;
@@ -32,6 +35,7 @@ pub use index_scan::IndexScan;
 pub use indexer::IndexStatus;
 pub use indexes::Indexes;
 pub use query::{IndexCursor, Query};
+pub use view::{View, ViewChange};
 
 pub(crate) use catalog::Catalog;
 pub(crate) use document_type::DocumentTypes;

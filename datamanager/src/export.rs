@@ -10,7 +10,7 @@ use futures::Stream;
 use futures::stream;
 
 use crate::data_manager::DataManager;
-use crate::entry_key::{EntryKey, GROUP_TYPE, split_key};
+use crate::entry_key::{CATALOG_TYPE, EntryKey, INDEX_TYPE, split_key};
 use crate::export_format::{EntryRef, ExportEncoder, ExportHeader};
 use crate::jobs::Jobs;
 use crate::memtable::VersionedEntry;
@@ -264,12 +264,8 @@ impl Export {
         let Some((data_type, id)) = split_key(&entry.key) else {
             return Ok(());
         };
-        // Tokens of change groups end with the epoch, and every import begins one.
-        if data_type == GROUP_TYPE {
-            return Ok(());
-        }
         let is_internal = data_type.starts_with('!');
-        if is_internal && self.options.format == ExportFormat::Agola {
+        if is_internal && !(self.exports_indexes() && is_of_indexes(data_type)) {
             return Ok(());
         }
         let Some(encoder) = &mut self.encoder else {
@@ -290,6 +286,14 @@ impl Export {
             value,
             expires_at,
         })
+    }
+
+    /// Whether index entries are exported. Where they might not fit the documents of the file they are not, and the program
+    /// that knows the types builds them anew.
+    fn exports_indexes(&self) -> bool {
+        self.options.format == ExportFormat::Native
+            && self.options.conversion.is_none()
+            && !self.options.skip_damaged
     }
 
     /// Renews the pin at half of its term; ends the export if that has failed for too long (R29).
@@ -318,6 +322,12 @@ impl Export {
         }
         Ok(())
     }
+}
+
+/// Whether entries of an internal type belong to indexes that are complete. Those of rebuilds and of listeners are left out,
+/// and those of change groups, whose tokens end with the epoch: every import begins one.
+pub(crate) fn is_of_indexes(data_type: &str) -> bool {
+    data_type == CATALOG_TYPE || data_type == INDEX_TYPE
 }
 
 /// What `conversion` makes of an entry.

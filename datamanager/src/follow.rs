@@ -1,7 +1,7 @@
 //! Following the store: every transaction of the log, in order, for any number of listeners.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use futures::{Stream, TryStreamExt};
 use tokio::sync::watch;
 
 use crate::cursor::Cursor;
-use crate::entry_key::split_key;
+use crate::entry_key::{EntryKey, PREVIOUS_TYPE, split_key};
 use crate::epoch::EpochCause;
 use crate::history::History;
 use crate::read_view::ReadView;
@@ -38,6 +38,8 @@ pub struct FollowedTransaction {
     pub time: Timestamp,
     /// What it writes, by type and id.
     pub writes: Vec<FollowedWrite>,
+    /// What was logged of the documents that the transaction changes, as they were before.
+    pub(crate) previous: BTreeMap<EntryKey, Bytes>,
 }
 
 /// One write of a transaction.
@@ -127,11 +129,24 @@ impl Follow {
     /// equal error; after `Unavailable` another listener can go on from [`Follow::cursor`].
     pub async fn next(&mut self) -> Result<FollowedTransaction, Error> {
         loop {
+            if let Some(transaction) = self.next_or_moved().await? {
+                return Ok(transaction);
+            }
+        }
+    }
+
+    /// The same; `None` when the cursor has moved on over records that write nothing.
+    pub(crate) async fn next_or_moved(&mut self) -> Result<Option<FollowedTransaction>, Error> {
+        let before = self.cursor;
+        loop {
             if let Some(ended) = &self.ended {
                 return Err(ended.error());
             }
             if let Some(transaction) = self.take_transaction() {
-                return Ok(transaction);
+                return Ok(Some(transaction));
+            }
+            if self.cursor != before {
+                return Ok(None);
             }
             if let Err(error) = self.advance().await {
                 self.ended = Some(Ended {
@@ -141,6 +156,12 @@ impl Follow {
                 });
             }
         }
+    }
+
+    /// Goes back to a cursor that it had before.
+    pub(crate) fn rewind(&mut self, cursor: Cursor) {
+        self.records.clear();
+        self.cursor = cursor;
     }
 
     /// The transactions as a stream, which ends behind the first error.
@@ -170,14 +191,15 @@ impl Follow {
             let found = (0u32..)
                 .zip(transactions)
                 .skip_while(|(index, _)| *index < delivered)
-                .map(|(index, transaction)| (index, visible_writes(transaction)))
-                .find(|(_, writes)| !writes.is_empty());
+                .map(|(index, transaction)| (index, transaction, visible_writes(transaction)))
+                .find(|(_, _, writes)| !writes.is_empty());
             let epoch = record.position.epoch;
-            let Some((index, writes)) = found else {
+            let Some((index, transaction, writes)) = found else {
                 self.cursor = Cursor::behind(epoch, record.position);
                 self.records.pop_front();
                 continue;
             };
+            let previous = logged_documents(transaction);
             if index as usize + 1 == transactions.len() {
                 self.cursor = Cursor::behind(epoch, record.position);
                 self.records.pop_front();
@@ -190,6 +212,7 @@ impl Follow {
                 index,
                 time: record.time,
                 writes,
+                previous,
             });
         }
         None
@@ -426,6 +449,16 @@ fn other_record(cursor: Cursor, base: Position) -> Error {
         ),
         base,
     )
+}
+
+/// Documents as they were before the transaction, of types that ask for them to be logged.
+fn logged_documents(transaction: &TransactionBody) -> BTreeMap<EntryKey, Bytes> {
+    let writes = transaction.writes.iter().filter_map(|write| {
+        let (data_type, _) = split_key(&write.key)?;
+        let value = write.value.clone()?;
+        (data_type == PREVIOUS_TYPE).then(|| (write.key.slice(PREVIOUS_TYPE.len() + 1..), value))
+    });
+    writes.collect()
 }
 
 /// What users have written; internal types begin with `!`.

@@ -80,8 +80,9 @@ pub use committer::Committed;
 pub use cursor::Cursor;
 pub use data_manager::DataManager;
 pub use documents::{
-    Collection, Document, DocumentScan, FieldKind, IndexCursor, IndexField, IndexKey, IndexScan,
-    IndexState, IndexStatus, Indexes, KeyEncoder, Query,
+    Change, ChangedDocuments, Changes, Collection, Document, DocumentScan, FieldKind, IndexCursor,
+    IndexField, IndexKey, IndexScan, IndexState, IndexStatus, Indexes, KeyEncoder, Previous, Query,
+    View, ViewChange,
 };
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind, UniqueViolation};
@@ -104,4 +105,5 @@ pub use stats::{RunStats, Stats};
 pub use timestamp::Timestamp;
 pub use token::{GROUP_NAME_BYTES_MAX, Token};
 pub use transaction::{Transaction, TransactionScan};
+pub use upkeep::DeleteOptions;
 pub use verify::{Damage, Verification};

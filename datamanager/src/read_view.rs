@@ -44,6 +44,31 @@ impl ReadView {
         self.files.get(key).await
     }
 
+    /// The version of `key` before `version`, a delete included; `Some(None)` if it was not written before, and `None` if that
+    /// can no longer be told.
+    pub(crate) async fn get_before(
+        &self,
+        key: &[u8],
+        version: Version,
+    ) -> Result<Option<Option<VersionedEntry>>, Error> {
+        let covered = self.files.manifest.covered.seq;
+        if version.seq <= covered || version.seq > self.position.seq {
+            return Ok(None); // only the newest version is in the files
+        }
+        let before = match version.index.checked_sub(1) {
+            Some(index) => Version { index, ..version },
+            None => Version::end_of(version.seq - 1),
+        };
+        for memtable in self.memtables.iter() {
+            let found = memtable.get(key, before);
+            memtable.check_kept()?;
+            if found.is_some() {
+                return Ok(Some(found));
+            }
+        }
+        self.files.get(key).await.map(Some)
+    }
+
     /// The entries of `[start, end)`, deletes included.
     pub(crate) fn merge(&self, start: EntryKey, end: EntryKey, reverse: bool) -> Merge {
         let mut merge = Merge::new(reverse);

@@ -7,6 +7,43 @@ use crate::entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX};
 use crate::jobs;
 use crate::{CheckpointReport, CompactionReport, Error, GarbageReport, Pin, ScanOptions};
 
+/// How many entries at once are deleted.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct DeleteOptions<'a> {
+    allow_stale_indexes: bool,
+    progress: Option<Box<dyn FnMut(u64) + Send + 'a>>,
+}
+
+impl<'a> DeleteOptions<'a> {
+    /// The defaults: a type that has indexes is refused.
+    pub fn new() -> DeleteOptions<'a> {
+        DeleteOptions::default()
+    }
+
+    /// Marks the indexes of the type stale, as [`Transaction::allow_stale_indexes`](crate::Transaction::allow_stale_indexes)
+    /// does.
+    pub fn allow_stale_indexes(mut self, allow: bool) -> DeleteOptions<'a> {
+        self.allow_stale_indexes = allow;
+        self
+    }
+
+    /// Is told the number deleted so far after each transaction.
+    pub fn progress(mut self, progress: impl FnMut(u64) + Send + 'a) -> DeleteOptions<'a> {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+}
+
+impl std::fmt::Debug for DeleteOptions<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DeleteOptions")
+            .field("allow_stale_indexes", &self.allow_stale_indexes)
+            .finish_non_exhaustive()
+    }
+}
+
 impl DataManager {
     /// Writes what only the log and memory hold to data files now, so that the next opening has less to replay.
     ///
@@ -25,7 +62,7 @@ impl DataManager {
     }
 
     /// Deletes all entries of a type whose id begins with `prefix`, in transactions of at most 10,000 deletes each, and
-    /// returns how many there were. `progress` is told the number so far after each transaction.
+    /// returns how many there were.
     ///
     /// Every transaction stands by itself: if the call fails or is dropped, what was deleted stays deleted, and calling it
     /// again goes on. An entry that is written meanwhile may or may not be deleted.
@@ -36,7 +73,7 @@ impl DataManager {
         &self,
         data_type: &str,
         prefix: &str,
-        mut progress: impl FnMut(u64),
+        mut options: DeleteOptions<'_>,
     ) -> Result<u64, Error> {
         const DELETES_PER_TRANSACTION_MAX: usize = 10_000;
         // The longest key, with what stands around it in a record.
@@ -49,6 +86,9 @@ impl DataManager {
         let mut deleted = 0;
         loop {
             let mut transaction = self.begin();
+            if options.allow_stale_indexes {
+                transaction.allow_stale_indexes();
+            }
             let mut count = 0;
             while count < writes_max
                 && let Some(entry) = scan.next().await?
@@ -61,7 +101,9 @@ impl DataManager {
             }
             transaction.commit().await?;
             deleted += count as u64;
-            progress(deleted);
+            if let Some(progress) = &mut options.progress {
+                progress(deleted);
+            }
         }
     }
 
@@ -75,9 +117,9 @@ impl DataManager {
     pub async fn drop_type(
         &self,
         data_type: &str,
-        progress: impl FnMut(u64),
+        options: DeleteOptions<'_>,
     ) -> Result<u64, Error> {
-        self.delete_prefix(data_type, "", progress).await
+        self.delete_prefix(data_type, "", options).await
     }
 
     /// Merges all runs of data files into one now, and leaves out what is deleted or has expired. Reads and rewrites the

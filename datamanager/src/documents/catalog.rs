@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::document_type::TypeDefinition;
+use super::index_entry::IndexEntryKey;
 use super::indexes::IndexDefinition;
 use crate::entry_key::{CATALOG_TYPE, EntryKey, raw_key, split_key};
 use crate::record::Write;
@@ -39,6 +40,14 @@ impl Catalog {
     pub(crate) fn types(&self) -> impl Iterator<Item = (&str, &TypeCatalog)> {
         let types = self.types.iter();
         types.map(|(data_type, catalog)| (data_type.as_str(), catalog))
+    }
+
+    /// Whether an index entry is of a build that one of the catalogs knows.
+    pub(crate) fn names_entry(&self, key: &[u8]) -> bool {
+        IndexEntryKey::parse(key).is_some_and(|entry| {
+            let catalog = self.types.get(entry.data_type);
+            catalog.is_some_and(|catalog| catalog.knows_build(entry.index, entry.build))
+        })
     }
 
     /// Whether a write changes a catalog.
@@ -267,6 +276,12 @@ impl TypeCatalog {
         if let Some(index) = self.indexes.remove(name) {
             self.retired.insert(index.build, name.to_owned());
         }
+    }
+
+    fn knows_build(&self, index: &str, build: u32) -> bool {
+        let found = self.indexes.get(index);
+        found.is_some_and(|found| found.build == build)
+            || self.retired.get(&build).is_some_and(|name| name == index)
     }
 
     /// The builds that are under way.

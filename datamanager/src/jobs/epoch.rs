@@ -6,7 +6,8 @@ use futures::future;
 use ost::Create;
 
 use super::Jobs;
-use crate::control::{ControlRecord, Seal};
+use crate::control::{ControlRecord, ControlState, Seal};
+use crate::documents::Catalog;
 use crate::epoch::{EpochCause, EpochFile};
 use crate::manifest::{FileEntry, Manifest, Run};
 use crate::read_view::ReadView;
@@ -66,7 +67,8 @@ impl Jobs {
             if !files.is_empty() {
                 runs.insert(0, Run { level: 0, files });
             }
-            self.create_epoch(&view, runs, cause, seal.log).await
+            let data = (runs, view.control.catalog.clone());
+            self.create_epoch(&view, data, cause, seal.log).await
         };
         let begun = begun.await;
         self.unpin(&pin_name).await?;
@@ -106,18 +108,18 @@ impl Jobs {
         }
     }
 
-    /// Creates the epoch after that of `view`, which ends with its seal, with `runs` as its data. Returns whether it is this
-    /// one that counts.
+    /// Creates the epoch after that of `view`, which ends with its seal, with `data`: the runs, and what is known of the
+    /// indexes in them. Returns whether it is this one that counts.
     pub(super) async fn create_epoch(
         &self,
         view: &ReadView,
-        runs: Vec<Run>,
+        data: (Vec<Run>, Catalog),
         cause: EpochCause,
         log: LogKind,
     ) -> Result<bool, Error> {
         let base = view.position;
         let number = view.epoch + 1;
-        let manifest = self.base_manifest(view, runs);
+        let manifest = self.base_manifest(view, data);
         // Only the process that sealed the log for an import begins an epoch with one: an attempt of before may have come late.
         let is_own = |found: &EpochFile| {
             found.manifest_key == manifest.key()
@@ -139,8 +141,12 @@ impl Jobs {
     }
 
     /// The manifest that covers exactly the seal.
-    fn base_manifest(&self, view: &ReadView, runs: Vec<Run>) -> Manifest {
+    fn base_manifest(&self, view: &ReadView, (runs, catalog): (Vec<Run>, Catalog)) -> Manifest {
         let newest = &view.files.manifest;
+        let control = ControlState {
+            catalog,
+            ..view.control.for_next_epoch()
+        };
         let manifest = Manifest {
             epoch: view.epoch + 1,
             number: 0,
@@ -148,7 +154,7 @@ impl Jobs {
             parent_checksum: Some(view.files.manifest_checksum),
             covered: view.position,
             covered_time: view.time,
-            control: view.control.for_next_epoch(),
+            control,
             position: view.position,
             open_jobs: Default::default(),
             job_seq: None,

@@ -11,8 +11,10 @@ use tokio::io::AsyncRead;
 use super::Jobs;
 use crate::Error;
 use crate::control::JobKind;
+use crate::documents::Catalog;
+use crate::entry_key::{CATALOG_TYPE, raw_key};
 use crate::epoch::EpochCause;
-use crate::export::{Conversion, convert};
+use crate::export::{Conversion, convert, is_of_indexes};
 use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
 use crate::instances::{self, Mode};
 use crate::manifest::{FileEntry, Run};
@@ -108,7 +110,7 @@ impl Jobs {
         };
         let job_seq = begun.position.seq;
         match self.read_and_seal(input, &options, job_seq).await {
-            Ok((report, runs)) => self.begin_imported_epoch(report, runs).await,
+            Ok(imported) => self.begin_imported_epoch(imported).await,
             Err(error) => {
                 self.abandon(job_seq).await;
                 Err(error)
@@ -160,18 +162,18 @@ impl Jobs {
         input: Input,
         options: &ImportOptions,
         job_seq: u64,
-    ) -> Result<(ImportReport, Vec<Run>), Error> {
+    ) -> Result<Imported, Error> {
         let mut sorter = Sorter::new(self, job_seq);
         let read = self.read_input(input, options, &mut sorter).await;
         let written = match read {
-            Ok(()) => sorter.finish().await,
+            Ok(catalog) => sorter.finish().await.map(|files| (files, catalog)),
             Err(error) => Err(error),
         };
-        let files = match written {
-            Ok(files) => {
+        let (files, catalog) = match written {
+            Ok(written) => {
                 let leftover = sorter.take_leftover();
                 self.remove_files(&leftover).await;
-                files
+                written
             }
             Err(error) => {
                 let leftover = sorter.take_all().await;
@@ -192,15 +194,21 @@ impl Jobs {
             files,
         };
         let runs = Some(run).filter(|run| !run.files.is_empty());
-        Ok((report, runs.into_iter().collect()))
+        Ok(Imported {
+            report,
+            runs: runs.into_iter().collect(),
+            catalog,
+        })
     }
+
+    /// Takes in the entries, and returns what they say of indexes.
 
     async fn read_input(
         &self,
         input: Input,
         options: &ImportOptions,
         sorter: &mut Sorter<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Catalog, Error> {
         const ENTRIES_PER_LOOK: u64 = 1_000;
         let limits = DecoderLimits {
             entry_bytes_max: self.settings.entry_bytes_max,
@@ -211,6 +219,7 @@ impl Jobs {
             instance = self.shared.instance, format:% = decoder.format(), position = taken_at;
             "reading an export"
         );
+        let mut catalog = Catalog::default();
         while let Some(entry) = decoder.next().await? {
             if entry.number % ENTRIES_PER_LOOK == 0 {
                 self.check_running()?;
@@ -218,9 +227,20 @@ impl Jobs {
                     progress(entry.number);
                 }
             }
-            sorter.add(self.converted(entry, options)?).await?;
+            if entry.data_type.starts_with('!') {
+                check_internal(&entry, &mut catalog)?;
+                // Index entries may not fit what a conversion makes of the documents; then they are built anew.
+                if options.conversion.is_none() {
+                    sorter.add(entry).await?;
+                }
+            } else {
+                sorter.add(self.converted(entry, options)?).await?;
+            }
         }
-        Ok(())
+        Ok(match options.conversion {
+            None => catalog,
+            Some(_) => Catalog::default(),
+        })
     }
 
     fn converted(
@@ -228,12 +248,6 @@ impl Jobs {
         mut entry: DecodedEntry,
         options: &ImportOptions,
     ) -> Result<DecodedEntry, Error> {
-        if entry.data_type.starts_with('!') {
-            return Err(Error::invalid(format!(
-                "entry {} of the input has the internal type {:?}, which this version does not know",
-                entry.number, entry.data_type
-            )));
-        }
         let Some(conversion) = &options.conversion else {
             return Ok(entry);
         };
@@ -270,11 +284,13 @@ impl Jobs {
     }
 
     /// The log has ended; who creates the epoch object decides what the store holds from now on.
-    async fn begin_imported_epoch(
-        &self,
-        mut report: ImportReport,
-        runs: Vec<Run>,
-    ) -> Result<ImportReport, Error> {
+    async fn begin_imported_epoch(&self, imported: Imported) -> Result<ImportReport, Error> {
+        let Imported {
+            mut report,
+            runs,
+            mut catalog,
+        } = imported;
+        catalog.changed_seq = report.base.seq;
         let view = self.shared.view();
         if view.position != report.base {
             return Err(superseded());
@@ -284,7 +300,12 @@ impl Jobs {
         let mut attempt = 1;
         let is_ours = loop {
             match self
-                .create_epoch(&view, runs.clone(), EpochCause::Import, log)
+                .create_epoch(
+                    &view,
+                    (runs.clone(), catalog.clone()),
+                    EpochCause::Import,
+                    log,
+                )
                 .await
             {
                 Ok(is_ours) => break is_ours,
@@ -320,6 +341,34 @@ impl Jobs {
                 log::warn!(instance = self.shared.instance, path = file.key; "a file of an import could not be removed: {}", error.chain());
             }
         }
+    }
+}
+
+/// What an input has come to, in files that nobody reads yet.
+struct Imported {
+    report: ImportReport,
+    runs: Vec<Run>,
+    catalog: Catalog,
+}
+
+/// Takes in an entry of an internal type, if it is one that an export has.
+fn check_internal(entry: &DecodedEntry, catalog: &mut Catalog) -> Result<(), Error> {
+    if !is_of_indexes(&entry.data_type) {
+        return Err(Error::invalid(format!(
+            "entry {} of the input has the internal type {:?}, which this version does not know",
+            entry.number, entry.data_type
+        )));
+    }
+    let key = raw_key(&entry.data_type, &entry.id);
+    if *entry.data_type == *CATALOG_TYPE {
+        return catalog.set(&key, Some(&entry.value));
+    }
+    match catalog.names_entry(&key) {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "entry {} of the input is of an index that no catalog before it names",
+            entry.number
+        ))),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use datamanager::environment::Environment;
 use datamanager::testing::SimulatedEnvironment;
-use datamanager::{DataManager, ErrorKind, ScanOptions, Settings};
+use datamanager::{DataManager, DeleteOptions, ErrorKind, ScanOptions, Settings};
 use object_store::memory::InMemory;
 use ost::{CountingStore, Fault, FaultInjectingStore, ObjectPath, Operation, Ost};
 
@@ -692,14 +692,21 @@ fn a_type_is_dropped_in_bounded_transactions_that_can_be_resumed() {
         let mut told = Vec::new();
         assert_eq!(
             store
-                .delete_prefix("item", "p", |deleted| told.push(deleted))
+                .delete_prefix(
+                    "item",
+                    "p",
+                    DeleteOptions::new().progress(|deleted| told.push(deleted)),
+                )
                 .await
                 .unwrap(),
             35
         );
         assert_eq!(told, [10, 20, 30, 35]);
         assert_eq!(store.count("item").await.unwrap(), 35);
-        assert_eq!(store.drop_type("item", |_| {}).await.unwrap(), 35);
+        assert_eq!(
+            store.drop_type("item", DeleteOptions::new()).await.unwrap(),
+            35
+        );
         assert_eq!(store.snapshot().types().await.unwrap(), ["items"]);
     });
 }

@@ -3,6 +3,7 @@
 
 mod commit;
 mod data_files;
+mod documents;
 mod durability;
 mod fixtures;
 mod follow;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use datamanager::Pin;
+use datamanager::{DeleteOptions, Pin};
 use indicatif::ProgressBar;
 
 use super::close_after;
@@ -152,7 +152,11 @@ pub(super) async fn delete_prefix(
     let store = store.open().await?;
     let bar = ProgressBar::new_spinner().with_message("entries deleted");
     let deleted = store
-        .delete_prefix(data_type, prefix, |deleted| bar.set_position(deleted))
+        .delete_prefix(
+            data_type,
+            prefix,
+            DeleteOptions::new().progress(|deleted| bar.set_position(deleted)),
+        )
         .await;
     bar.finish_and_clear();
     let deleted = close_after(store, deleted.map_err(Reason::argument)).await?;
