@@ -24,6 +24,7 @@ mod index_entry;
 mod indexer;
 mod intent;
 mod own_documents;
+mod verify;
 
 pub use catalog::IndexState;
 pub use changes::{Change, ChangedDocuments, Changes, Previous};
@@ -35,6 +36,7 @@ pub use index_scan::IndexScan;
 pub use indexer::IndexStatus;
 pub use indexes::Indexes;
 pub use query::{IndexCursor, Query};
+pub use verify::IndexVerification;
 pub use view::{View, ViewChange};
 
 pub(crate) use catalog::Catalog;
@@ -43,3 +45,4 @@ pub(crate) use expansion::{Before, Expansion};
 pub(crate) use indexer::keep_indexes_built;
 pub(crate) use intent::{CatalogChange, Intent, PendingWrite, WriteKind};
 pub(crate) use own_documents::OwnDocuments;
+pub(crate) use verify::verify_indexes;

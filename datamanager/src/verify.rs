@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::control::ControlRecord;
 use crate::data_file::{BlockCache, DataFile};
+use crate::documents::verify_indexes;
 use crate::manifest::{FileEntry, Manifest};
 use crate::open::Builder;
 use crate::record::RecordBody;
@@ -51,6 +52,8 @@ pub struct Verification {
     pub record_bytes: u64,
     /// The newest record.
     pub position: Position,
+    /// Entries of indexes read and checked against the documents.
+    pub index_entries: u64,
     /// Keys of torn tails of the log that an earlier opening has cut off and kept aside.
     pub torn: Vec<String>,
     /// Whether the storage was seen to keep create-if-absent; `None` where nothing could be written to try it.
@@ -106,7 +109,21 @@ impl Builder {
                 what: "the storage does not keep create-if-absent".to_owned(),
             });
         }
+        if verification.is_sound() {
+            self.verify_documents(&mut verification).await?;
+        }
         Ok(verification)
+    }
+
+    /// Checks the indexes against the documents, in a store that is sound otherwise.
+    async fn verify_documents(&self, verification: &mut Verification) -> Result<(), Error> {
+        let store = self.clone().read_only().open().await?;
+        let found = verify_indexes(&store.snapshot()).await;
+        store.close().await?;
+        let found = found?;
+        verification.index_entries = found.entries;
+        verification.damage.extend(found.damage);
+        Ok(())
     }
 
     /// Reads all manifests and every data file that one of them names, or that only lies there.

@@ -116,6 +116,17 @@ pub(crate) struct CatalogIndex {
     /// Stands in the keys of its entries.
     pub(crate) build: u32,
     pub(crate) state: IndexState,
+    /// Documents that could not be decoded when it was built, and so have no entry.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) skipped: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How far an index is.
@@ -267,6 +278,7 @@ impl TypeCatalog {
             definition: definition.clone(),
             build: self.next_build,
             state: IndexState::Building,
+            skipped: 0,
         };
         self.next_build += 1;
         self.indexes.insert(definition.name.clone(), index);
@@ -293,12 +305,13 @@ impl TypeCatalog {
         building.map(|index| index.build).collect()
     }
 
-    /// The indexes with these builds are complete. Returns whether that is a change.
-    pub(crate) fn finish(&mut self, builds: &[u32]) -> bool {
+    /// The indexes with these builds are complete, save for documents that cannot be decoded. Returns whether that is a change.
+    pub(crate) fn finish(&mut self, builds: &[u32], skipped: u64) -> bool {
         let mut changed = false;
         for index in self.indexes.values_mut() {
             if index.state == IndexState::Building && builds.contains(&index.build) {
                 index.state = IndexState::Ready;
+                index.skipped = skipped;
                 changed = true;
             }
         }

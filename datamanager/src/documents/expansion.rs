@@ -218,7 +218,9 @@ impl<'a> Expander<'a> {
         };
         let changed = match change {
             CatalogChange::Declare(_) => false,
-            CatalogChange::Finish { builds, .. } => catalog.finish(builds),
+            CatalogChange::Finish {
+                builds, skipped, ..
+            } => catalog.finish(builds, *skipped),
             CatalogChange::Fail {
                 build, key, ids, ..
             } => catalog.fail(*build, key, ids),
@@ -244,7 +246,7 @@ impl<'a> Expander<'a> {
         let mut catalog = reconciled.catalog;
         if reconciled.started && !self.has_documents(definition.data_type).await? {
             let builds = catalog.building();
-            catalog.finish(&builds);
+            catalog.finish(&builds, 0);
         }
         if reconciled.changed {
             self.write_catalog(definition.data_type, &catalog);
@@ -598,13 +600,8 @@ impl<'a> IndexChanges<'a> {
         };
         let keys = match document_type.keys_of(id, &stored.value) {
             Ok(keys) => keys,
-            Err(error) => {
-                log::warn!(
-                    data_type = self.data_type, id;
-                    "a document is in no index: {}", error.chain()
-                );
-                return Ok(());
-            }
+            // It is counted by who builds the indexes, and is in none.
+            Err(_) => return Ok(()),
         };
         for (place, entry) in self.entries(&keys, id) {
             if self.indexes[place].is_building {

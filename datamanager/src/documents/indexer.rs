@@ -45,6 +45,9 @@ struct Progress {
     after: String,
     /// Documents that have been indexed.
     documents: u64,
+    /// Documents that cannot be decoded.
+    #[serde(default)]
+    skipped: u64,
 }
 
 /// One index of a type in the store.
@@ -255,8 +258,7 @@ impl Build {
             Err(_) => return Ok(Step::Done),
         };
         if reconciled.changed {
-            let is_unused =
-                current.is_none() && is_empty(transaction.snapshot(), self.data_type()).await?;
+            let is_unused = current.is_none() && self.is_empty(transaction.snapshot()).await?;
             return match is_unused {
                 // The first document brings the catalog with it.
                 true => Ok(Step::Done),
@@ -294,17 +296,23 @@ impl Build {
         let key = progress_key(self.data_type());
         let stored = transaction.get_key(&key).await?;
         let mut progress = progress_of(stored.as_deref(), &builds);
-        let batch = next_keys(transaction.snapshot(), self.data_type(), &progress.after).await?;
+        let batch = self
+            .next_batch(transaction.snapshot(), &progress.after)
+            .await?;
         for document in &batch.keys {
             let kind = WriteKind::Reindex(self.document_type.clone());
             transaction.write(document.clone(), None, None, kind)?;
         }
         let before = progress.documents / LOGGED_DOCUMENTS;
         progress.documents += batch.keys.len() as u64;
+        progress.skipped += batch.skipped;
         let value = match batch.is_last {
             true => {
-                let data_type = self.data_type().to_owned();
-                transaction.change_catalog(CatalogChange::Finish { data_type, builds });
+                transaction.change_catalog(CatalogChange::Finish {
+                    data_type: self.data_type().to_owned(),
+                    builds,
+                    skipped: progress.skipped,
+                });
                 None
             }
             false => {
@@ -330,6 +338,54 @@ impl Build {
             }
             Err(error) => self.give_up_unique(catalog, error).await,
         }
+    }
+
+    /// The documents behind `after`, as many as one step indexes.
+    async fn next_batch(&self, snapshot: &Snapshot, after: &str) -> Result<Batch, Error> {
+        let low = match after.is_empty() {
+            true => raw_key(self.data_type(), b""),
+            false => successor(&raw_key(self.data_type(), after.as_bytes())),
+        };
+        let mut merge = snapshot
+            .view()
+            .merge(low, type_end(self.data_type()), false)
+            .without_caching();
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while batch.keys.len() < STEP_DOCUMENTS_MAX && bytes < STEP_BYTES_MAX {
+            let Some(found) = merge.next().await? else {
+                batch.is_last = true;
+                break;
+            };
+            let Some(value) = found.value_at(snapshot.time()) else {
+                continue;
+            };
+            bytes += value.len();
+            let id = found.key.get(self.data_type().len() + 1..);
+            let id = String::from_utf8_lossy(id.unwrap_or_default());
+            if let Err(error) = self.document_type.keys_of(&id, value) {
+                batch.skipped += 1;
+                log::warn!(
+                    instance = self.store.instance();
+                    "a document is in no index: {}", error.chain()
+                );
+            }
+            batch.keys.push(found.key);
+        }
+        Ok(batch)
+    }
+
+    async fn is_empty(&self, snapshot: &Snapshot) -> Result<bool, Error> {
+        let low = raw_key(self.data_type(), b"");
+        let mut merge = snapshot
+            .view()
+            .merge(low, type_end(self.data_type()), false);
+        while let Some(found) = merge.next().await? {
+            if found.value_at(snapshot.time()).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// If two documents have a key that was to be unique, the index has failed.
@@ -397,43 +453,13 @@ enum Step {
 }
 
 /// The keys of documents that are indexed in one step.
+#[derive(Default)]
 struct Batch {
     keys: Vec<EntryKey>,
+    /// How many of them cannot be decoded.
+    skipped: u64,
     /// Whether there are none behind them.
     is_last: bool,
-}
-
-async fn next_keys(snapshot: &Snapshot, data_type: &str, after: &str) -> Result<Batch, Error> {
-    let low = match after.is_empty() {
-        true => raw_key(data_type, b""),
-        false => successor(&raw_key(data_type, after.as_bytes())),
-    };
-    let mut merge = snapshot
-        .view()
-        .merge(low, type_end(data_type), false)
-        .without_caching();
-    let mut keys = Vec::new();
-    let mut bytes = 0;
-    while keys.len() < STEP_DOCUMENTS_MAX && bytes < STEP_BYTES_MAX {
-        let Some(found) = merge.next().await? else {
-            return Ok(Batch {
-                keys,
-                is_last: true,
-            });
-        };
-        if let Some(value) = found.value_at(snapshot.time()) {
-            bytes += value.len();
-            keys.push(found.key);
-        }
-    }
-    Ok(Batch {
-        keys,
-        is_last: false,
-    })
-}
-
-async fn is_empty(snapshot: &Snapshot, data_type: &str) -> Result<bool, Error> {
-    Ok(next_keys(snapshot, data_type, "").await?.keys.is_empty())
 }
 
 fn progress_key(data_type: &str) -> EntryKey {

@@ -47,7 +47,12 @@ pub(crate) enum CatalogChange {
     /// A program uses the type: its indexes are to be as it declares them.
     Declare(Arc<dyn DocumentType>),
     /// All documents have passed through these builds.
-    Finish { data_type: String, builds: Vec<u32> },
+    Finish {
+        data_type: String,
+        builds: Vec<u32>,
+        /// Documents that could not be decoded.
+        skipped: u64,
+    },
     /// Two documents have the same key in an index that was to be unique.
     Fail {
         data_type: String,

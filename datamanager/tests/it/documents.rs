@@ -3,6 +3,7 @@
 mod indexing;
 mod live;
 mod model;
+mod verification;
 
 use datamanager::{
     Conflict, DataManager, Document, Error, ErrorKind, IndexCursor, IndexKey, Indexes, Query,

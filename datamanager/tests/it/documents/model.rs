@@ -166,6 +166,8 @@ fn run(seed: u64) -> (u32, u32) {
             .await
             .unwrap();
         assert!(check(&store, seed).await);
+        let verified = users.verify_indexes().await.unwrap();
+        assert!(verified.damage.is_empty(), "seed {seed}: {verified:?}");
         store.close().await.unwrap();
         counts.into_iter().fold((0, 0), |sum, (committed, asked)| {
             (sum.0 + committed, sum.1 + asked)
