@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use datamanager::environment::{Environment, SeededRandom};
 use datamanager::testing::{ObjectFaults, SimulatedEnvironment};
-use datamanager::{CommitId, DataManager, Error, ErrorKind, Outcome, Position, ScanOptions};
+use datamanager::{
+    CommitId, Cursor, DataManager, Error, ErrorKind, Outcome, Position, RecordInfo, ScanOptions,
+};
+use futures::TryStreamExt;
 use futures::future::{join, join_all};
 use ost::Operation;
 
@@ -305,7 +308,9 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
         let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
         increment(&store, "before").await.unwrap();
         sleeper.wait_for(store.position()).await.unwrap();
-        let next_key = format!("base/wal/0000000001/{:020}.wal", store.position().seq + 1);
+        let next_seq = store.position().seq + 1;
+        let next_key = format!("base/wal/0000000001/{next_seq:020}.wal");
+        let mut listener = store.follow_new();
         let handle = sleeper.clone();
         let answer = a.run("client", async move { increment(&handle, "a").await });
         if let Some(pause_after) = pause_after {
@@ -349,6 +354,17 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
                 assert!(outcome == expected || outcome == Outcome::TooOld);
             }
         }
+        if stored_again {
+            let removed = listener.next().await.unwrap();
+            assert_eq!(removed.position.seq, next_seq);
+            let fresh = site.open(&site.process("fresh")).await;
+            check_stray(&fresh, next_seq, removed.cursor).await;
+            fresh.close().await.unwrap();
+            let report = site.builder(&b).verify().await.unwrap();
+            assert!(report.is_sound(), "seed {seed}: {report:?}");
+            let key = next_key.strip_prefix("base/").unwrap();
+            assert_eq!(report.strays, [key], "seed {seed}");
+        }
         let expected = 1 + others + u64::from(stands);
         assert_eq!(counter(&store).await, expected, "seed {seed}");
         assert_eq!(counter(&sleeper).await, expected, "seed {seed}");
@@ -361,10 +377,25 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
         store.close().await.unwrap();
         let report = site.builder(&b).verify().await.unwrap();
         assert!(report.is_sound(), "seed {seed}: {report:?}");
+        assert_eq!(report.strays, [""; 0], "seed {seed}");
         (result.is_ok(), stored_again)
     })
 }
 
+/// What a record is to those who read the log that was stored where `cursor` had stood, which is gone.
+async fn check_stray(store: &DataManager, seq: u64, cursor: Cursor) {
+    let records: Vec<RecordInfo> = store.records(1).try_collect().await.unwrap();
+    let strays = records.iter().filter(|record| !record.in_chain);
+    let strays: Vec<u64> = strays.map(|record| record.position.seq).collect();
+    assert_eq!(strays, [seq]);
+    assert_eq!(records.last().unwrap().position, store.position());
+    let error = store.follow(cursor).next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+    let error = store.cursor_before(seq).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+}
+
+/// What such a process leaves behind was reported as damage, by the verification and by `dm wal`, until it was collected.
 #[test]
 fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_committed() {
     let (mut acknowledged, mut stored_again) = (0, 0);
@@ -385,6 +416,62 @@ fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_commit
         stored_again > 0,
         "some went on where a record had been removed"
     );
+}
+
+/// Only where all manifests that are kept hold what had stood there is what a missing record leaves behind no damage.
+#[test]
+fn a_record_that_is_missing_and_may_be_needed_is_damage() {
+    let mut site = Site::new(80);
+    site.settings.maintain = false;
+    let process = site.process("a");
+    let key = |seq: u64| format!("base/wal/0000000001/{seq:020}.wal");
+    site.run(async || {
+        let store = site.open(&process).await;
+        for number in 0..10 {
+            increment(&store, &number.to_string()).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let removed = site.objects.content(&key(5)).unwrap();
+        site.objects.remove_directly(&key(5));
+        let error = site.builder(&process).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        assert!(error.chain().contains("lacks record 5"), "{error:?}");
+        let report = site.builder(&process).verify().await.unwrap();
+        assert_eq!(report.strays, [""; 0]);
+        let [damage] = report.damage.as_slice() else {
+            panic!("{:?}", report.damage);
+        };
+        assert!(damage.what.contains("record 6 of epoch 1"), "{damage:?}");
+
+        // The manifest before the newest one does not hold it, and is of use only if the log goes on from there.
+        site.objects.put_directly(&key(5), removed);
+        let store = site.open(&process).await;
+        store.checkpoint().await.unwrap();
+        let between = increment(&store, "between").await.unwrap().seq;
+        increment(&store, "behind").await.unwrap();
+        store.checkpoint().await.unwrap();
+        store.close().await.unwrap();
+        site.objects.remove_directly(&key(5));
+        site.objects.remove_directly(&key(between));
+        let report = site.builder(&process).verify().await.unwrap();
+        assert_eq!(report.damage.len(), 2, "{:?}", report.damage);
+
+        // What stood before a record that all of them hold is needed for nothing.
+        let store = site.open(&process).await;
+        for number in 0..3 {
+            let mark = format!("later {number}");
+            increment(&store, &mark).await.unwrap();
+            store.checkpoint().await.unwrap();
+        }
+        store.close().await.unwrap();
+        for number in 1..=3 {
+            let manifest = format!("base/manifests/0000000001/{number:020}.json");
+            site.objects.remove_directly(&manifest);
+        }
+        let report = site.builder(&process).verify().await.unwrap();
+        assert!(report.is_sound(), "{:?}", report.damage);
+        assert_eq!(report.strays.len() as u64, between - 2);
+    });
 }
 
 #[test]
