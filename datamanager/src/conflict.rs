@@ -357,7 +357,8 @@ impl BatchWrites {
         if let Some(key) = reads
             .points
             .iter()
-            .find(|key| self.writes.contains_key(*key)) {
+            .find(|key| self.writes.contains_key(*key))
+        {
             return Err(entry_conflict(key));
         }
         for (start, end) in &reads.ranges {

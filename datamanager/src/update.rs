@@ -57,10 +57,7 @@ impl DataManager {
         loop {
             let lender: Lender = Arc::new(Mutex::new(None));
             let value = work(self.begin().lend(lender.clone())).await?;
-            let returned = lender
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let returned = lender.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(transaction) = returned else {
                 return Err(E::from(Error::invalid(
                     "the function has not let go of its transaction",

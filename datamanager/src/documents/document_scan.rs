@@ -74,6 +74,8 @@ impl<'a, T: Document> DocumentScan<'a, T> {
 
 impl<T> std::fmt::Debug for DocumentScan<'_, T> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("DocumentScan").finish_non_exhaustive()
+        formatter
+            .debug_struct("DocumentScan")
+            .finish_non_exhaustive()
     }
 }

@@ -35,10 +35,7 @@ impl TypeDefinition {
     pub(crate) fn index(&self, name: &str) -> Result<&IndexDefinition, Error> {
         let found = self.indexes.iter().find(|index| index.name == name);
         found.ok_or_else(|| {
-            Error::invalid(format!(
-                "type {:?} has no index {name:?}",
-                self.data_type
-            ))
+            Error::invalid(format!("type {:?} has no index {name:?}", self.data_type))
         })
     }
 

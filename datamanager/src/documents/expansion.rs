@@ -528,8 +528,7 @@ impl<'a> IndexChanges<'a> {
         let places = self.indexes.iter().zip(keys).enumerate();
         let entries = places.filter_map(|(place, (index, key))| {
             let build = index.build?;
-            let entry =
-                IndexEntry::new(self.data_type, index.name, index.unique, build, key, id);
+            let entry = IndexEntry::new(self.data_type, index.name, index.unique, build, key, id);
             Some((place, entry))
         });
         entries.collect()

@@ -79,7 +79,9 @@ pub(crate) struct IndexEntryKey<'a> {
 impl<'a> IndexEntryKey<'a> {
     /// Takes a key apart; `None` if it is not that of an index entry.
     pub(crate) fn parse(key: &'a [u8]) -> Option<IndexEntryKey<'a>> {
-        let rest = key.strip_prefix(INDEX_TYPE.as_bytes())?.strip_prefix(&[0])?;
+        let rest = key
+            .strip_prefix(INDEX_TYPE.as_bytes())?
+            .strip_prefix(&[0])?;
         let (data_type, rest) = split_name(rest)?;
         let (index, rest) = split_name(rest)?;
         let (build, suffix) = rest.split_first_chunk::<4>()?;

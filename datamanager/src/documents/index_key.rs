@@ -466,10 +466,7 @@ mod tests {
     #[test]
     fn keys_are_shown_as_people_write_them() {
         let key = encoded(("a\0\"b", -258, None::<bool>, true));
-        assert_eq!(
-            describe_key_fields(&key),
-            r#"("a\0\"b", -258, none, true)"#
-        );
+        assert_eq!(describe_key_fields(&key), r#"("a\0\"b", -258, none, true)"#);
         assert_eq!(describe_key_fields(&encoded("bob")), r#""bob""#);
         assert_eq!(describe_key_fields(&encoded(0)), "0");
     }

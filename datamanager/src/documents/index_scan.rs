@@ -60,7 +60,11 @@ impl<'a, T: Document> IndexScan<'a, T> {
         self.current = Some(entry);
         let id = document_id(&key, &value)?;
         let data_type = self.document_type.definition().data_type;
-        let found = self.entries.reader.get(&raw_key(data_type, id.as_bytes())).await;
+        let found = self
+            .entries
+            .reader
+            .get(&raw_key(data_type, id.as_bytes()))
+            .await;
         self.current = None;
         let found = found?.ok_or_else(|| {
             Error::corrupt(format!(
@@ -183,7 +187,10 @@ impl<'a> IndexEntries<'a> {
                 };
                 let id = document_id(&found.key, value)?;
                 // What the transaction has written itself has other entries, or none.
-                if self.reader.has_written(&raw_key(self.data_type, id.as_bytes())) {
+                if self
+                    .reader
+                    .has_written(&raw_key(self.data_type, id.as_bytes()))
+                {
                     continue;
                 }
             }

@@ -311,7 +311,9 @@ impl Build {
                 let last = batch.keys.last();
                 let id = last.and_then(|key| key.get(self.data_type().len() + 1..));
                 progress.after = String::from_utf8_lossy(id.unwrap_or_default()).into_owned();
-                Some(Bytes::from(serde_json::to_vec(&progress).unwrap_or_default()))
+                Some(Bytes::from(
+                    serde_json::to_vec(&progress).unwrap_or_default(),
+                ))
             }
         };
         transaction.write(key, value, None, WriteKind::Raw)?;

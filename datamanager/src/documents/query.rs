@@ -184,7 +184,8 @@ impl FromStr for IndexCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<IndexCursor, Error> {
-        let invalid = || Error::invalid("the cursor of an index is not one that this store has given");
+        let invalid =
+            || Error::invalid("the cursor of an index is not one that this store has given");
         let suffix = URL_SAFE_NO_PAD
             .decode(text)
             .map_err(|error| invalid().with_source(error))?;

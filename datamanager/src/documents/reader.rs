@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::catalog::{catalog_key, not_ready};
-use super::document_type::{TypeDefinition, TypedDocument};
 use super::document;
+use super::document_type::{TypeDefinition, TypedDocument};
 use super::index_entry::IndexEntry;
 use super::index_key::EncodedKey;
 use super::indexes::IndexDefinition;
