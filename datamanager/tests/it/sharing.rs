@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use futures::future::{join, join_all};
 use ost::Operation;
 
+use crate::captured_log;
 use crate::site::{HEAD_CONFIRM_MAX, Site};
 
 fn number(value: Option<bytes::Bytes>) -> u64 {
@@ -603,6 +604,53 @@ fn a_storage_slower_than_is_believed_is_unavailable_and_not_asked_for_ever() {
         b.sleep(Duration::from_secs(10)).await;
         increment_until_done(&store, "after").await;
         assert_eq!(counter(&store).await, 2);
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_whose_clock_is_far_ahead_raises_no_times_and_says_so() {
+    const MINUTE_MS: i64 = 60_000;
+    captured_log::start();
+    let said = || captured_log::lines_of("clock-ahead-");
+    let site = Site::new(90);
+    let (right, wrong) = (site.process("right"), site.process("wrong"));
+    site.run(async || {
+        wrong.shift_wall_clock(4 * MINUTE_MS);
+        let store = site.open(&right).await;
+        let builder = site.builder(&wrong).name("clock-ahead");
+        let ahead = builder.clone().open().await.unwrap();
+        let times = async |store: &DataManager| {
+            increment_until_done(store, &format!("at {}", store.position())).await;
+            store.stats().time
+        };
+        // A few minutes are nothing unusual.
+        let late = times(&ahead).await;
+        assert!(late.saturating_since(right.wall_time()) > Duration::from_secs(200));
+        assert_eq!(said(), [""; 0]);
+        right.sleep(Duration::from_secs(600)).await;
+        let last = times(&store).await;
+
+        // It is put forward while the store is open.
+        wrong.shift_wall_clock(2 * MINUTE_MS);
+        right.sleep(Duration::from_secs(30)).await;
+        assert_eq!(times(&ahead).await, last);
+        assert_eq!(times(&ahead).await, last);
+        assert_eq!(said().len(), 1, "{:?}", said());
+        assert!(said()[0].contains("clock is ahead of the object storage's"));
+        assert!(times(&store).await > last, "others raise it");
+
+        // It is put right again, and forward before the store is opened.
+        wrong.shift_wall_clock(-6 * MINUTE_MS);
+        let last = times(&ahead).await;
+        assert!(last.saturating_since(right.wall_time()) < Duration::from_secs(1));
+        ahead.close().await.unwrap();
+        wrong.shift_wall_clock(6 * MINUTE_MS);
+        let ahead = builder.open().await.unwrap();
+        assert_eq!(said().len(), 2, "{:?}", said());
+        right.sleep(Duration::from_secs(30)).await;
+        assert_eq!(times(&ahead).await, last);
+        ahead.close().await.unwrap();
         store.close().await.unwrap();
     });
 }
