@@ -393,9 +393,14 @@ impl Committer {
             seq: expected.seq + 1,
             record: RecordId::random(self.environment.as_ref()),
         };
-        let now = match self.state.shared().clock_is_ahead() {
+        let shared = self.state.shared();
+        let environment = self.environment.as_ref();
+        let now = match shared
+            .store_clock
+            .runs_behind(environment, &shared.instance)
+        {
             true => self.state.time(),
-            false => self.environment.wall_time(),
+            false => environment.wall_time(),
         };
         (expected, position, now.max(self.state.time()))
     }

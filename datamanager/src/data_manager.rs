@@ -17,6 +17,7 @@ use crate::follow::{self, Follow};
 use crate::history::History;
 use crate::instances;
 use crate::jobs::{self, Jobs};
+use crate::log::chained;
 use crate::open::{Builder, Hold};
 use crate::read_view::ReadView;
 use crate::record_info::RecordInfo;
@@ -376,7 +377,8 @@ impl DataManager {
         opener.history(self.inner.shared.store)
     }
 
-    /// The records of the log from number `from_seq` on, or from the oldest that is kept, up to its end.
+    /// The records of the log from number `from_seq` on, or from the oldest that is kept, up to its end. Strays among them are
+    /// marked: see [`RecordInfo::in_chain`].
     ///
     /// # Errors
     /// In the stream: `Corrupt` when the chain is broken, `Unavailable` when the log cannot be read.
@@ -386,14 +388,13 @@ impl DataManager {
     ) -> impl Stream<Item = Result<RecordInfo, Error>> + Send + Unpin {
         let open = self.inner.shared.log();
         let (sender, receiver) = mpsc::channel(RECORDS_READ_AHEAD);
+        let shared = self.inner.shared.clone();
         let task = async move {
-            let mut records = open.log.read_from(from_seq);
-            while let Some(record) = records.next().await {
-                if sender
-                    .send(record.map(|record| RecordInfo::of(&record)))
-                    .await
-                    .is_err()
-                {
+            let covered = || shared.view().files.manifest.covered;
+            let records = chained(open.log.read_from(from_seq), covered);
+            let mut infos = Box::pin(RecordInfo::stream(records, covered));
+            while let Some(info) = infos.next().await {
+                if sender.send(info).await.is_err() {
                     return; // nobody reads any more
                 }
             }

@@ -13,6 +13,7 @@ use crate::cursor::Cursor;
 use crate::entry_key::{EntryKey, PREVIOUS_TYPE, split_key};
 use crate::epoch::EpochCause;
 use crate::history::History;
+use crate::log::{chained, follows};
 use crate::read_view::ReadView;
 use crate::recent_records::Next;
 use crate::record::{Record, RecordBody, TransactionBody};
@@ -273,8 +274,11 @@ impl Follow {
         self.check_open()?;
         let base = self.base(view.epoch).await?;
         let open = self.shared.log();
+        let covered = || self.shared.view().files.manifest.covered;
         let read = self
-            .read_batch(base, view.position.seq, |seq| open.log.read_from(seq))
+            .read_batch(base, view.position, |seq| {
+                chained(open.log.read_from(seq), covered)
+            })
             .await;
         match read {
             Ok(records) => {
@@ -336,8 +340,10 @@ impl Follow {
         }
         let base = self.base(epoch).await?;
         let log = self.history.ended_log(epoch);
+        // The next epoch began with everything of this one in data files.
+        let covered = || next.base;
         let read = self
-            .read_batch(base, next.base.seq, |seq| log.read_from(seq))
+            .read_batch(base, next.base, |seq| chained(log.read_from(seq), covered))
             .await;
         match read {
             Ok(records) => {
@@ -365,17 +371,17 @@ impl Follow {
         Ok(base)
     }
 
-    /// The next records of the log that begins after `base`, none of a number above `last_seq`.
+    /// The next records of the log that begins after `base`, none behind `end`.
     async fn read_batch<'a>(
         &self,
         base: Position,
-        last_seq: u64,
+        end: Position,
         read_from: impl Fn(u64) -> BoxStream<'a, Result<Record, Error>>,
     ) -> Result<VecDeque<Arc<Record>>, Error> {
-        match read_once(self.cursor, base, last_seq, &read_from).await {
+        match read_once(self.cursor, base, end, &read_from).await {
             // Objects may have been removed while the log was read, which leaves a gap. The second time it begins behind it.
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                read_once(self.cursor, base, last_seq, &read_from).await
+                read_once(self.cursor, base, end, &read_from).await
             }
             read => read,
         }
@@ -385,7 +391,7 @@ impl Follow {
 async fn read_once<'a>(
     cursor: Cursor,
     base: Position,
-    last_seq: u64,
+    end: Position,
     read_from: &impl Fn(u64) -> BoxStream<'a, Result<Record, Error>>,
 ) -> Result<VecDeque<Arc<Record>>, Error> {
     let starts_at_base = cursor.seq == base.seq;
@@ -410,7 +416,10 @@ async fn read_once<'a>(
             Some(record) if record.position.seq != cursor.seq => return Err(gone(cursor.seq)),
             None => return Err(gone(cursor.seq)),
             Some(record) if record.position.record != cursor.record => {
-                return Err(other_record(cursor, base));
+                return match stands(record.position, &mut stream, end).await? {
+                    true => Err(other_record(cursor, base)),
+                    false => Err(gone(cursor.seq)),
+                };
             }
             Some(record) if !cursor.is_behind_record() => {
                 bytes += record.bytes;
@@ -420,7 +429,7 @@ async fn read_once<'a>(
         }
         stream
     };
-    while last.seq < last_seq && batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+    while last.seq < end.seq && batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
         let record = match stream.try_next().await {
             Ok(Some(record)) => record,
             Ok(None) => break,
@@ -428,7 +437,7 @@ async fn read_once<'a>(
             Err(_) if !batch.is_empty() => break,
             Err(error) => return Err(error),
         };
-        if record.position.seq != last.seq + 1 || record.predecessor != last.record {
+        if !follows(last, &record) {
             break;
         }
         last = record.position;
@@ -438,6 +447,23 @@ async fn read_once<'a>(
     match batch.is_empty() {
         true => Err(gone(cursor.seq + 1)),
         false => Ok(batch),
+    }
+}
+
+/// Whether the record at `position` is a part of the log that ends with `end`: what stands behind it tells (R15).
+async fn stands(
+    position: Position,
+    behind: &mut BoxStream<'_, Result<Record, Error>>,
+    end: Position,
+) -> Result<bool, Error> {
+    if position.seq == end.seq {
+        return Ok(position.record == end.record);
+    }
+    match behind.try_next().await {
+        Ok(Some(next)) => Ok(follows(position, &next)),
+        Ok(None) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -516,17 +542,7 @@ pub(crate) async fn cursor_before(
         Some(record) if record.position.seq == seq && record.position.epoch == epoch => record,
         _ => return Err(gone()),
     };
-    // The record's successor tells whether it counts (R15).
-    let counts = match seq == last.seq {
-        true => last.record == first.position.record,
-        false => match records.try_next().await {
-            Ok(Some(next)) => next.predecessor == first.position.record,
-            Ok(None) => false,
-            Err(error) if error.kind() == ErrorKind::Corrupt => false,
-            Err(error) => return Err(error),
-        },
-    };
-    match counts {
+    match stands(first.position, &mut records, last).await? {
         true => Ok(Cursor::within(epoch, first.position, 0)),
         false => Err(gone()),
     }

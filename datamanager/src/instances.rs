@@ -22,8 +22,6 @@ pub(crate) const REGISTRATION_INTERVAL: Duration = Duration::from_secs(20);
 pub(crate) const INSTANCE_AGE_MAX: Duration = Duration::from_secs(60);
 /// Registrations that are so old are removed.
 const REMOVAL_AGE: Duration = Duration::from_secs(600);
-/// How far a clock may be ahead of the object storage's.
-const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(300);
 
 /// Whether a process accepts transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,23 +113,21 @@ async fn register(ost: &Ost, shared: &Shared) -> Result<(), Error> {
     Ok(ost.put(&path, sealed_json::encode(&file)?).await?)
 }
 
-/// The first registration, and a look at the two clocks: by how much this process's is ahead of the storage's.
+/// The first registration, whose object tells the storage's time.
 pub(crate) async fn register_first(
     ost: &Ost,
     environment: &dyn Environment,
     shared: &Shared,
 ) -> Result<(), Error> {
+    let began = environment.steady_time();
     register(ost, shared).await?;
     let meta = ost.head(&path_of(&shared.instance)?).await?;
-    let now = environment.wall_time();
-    let ahead = now.saturating_since(Timestamp::from_millis(meta.last_modified_ms));
-    shared.set_clock_ahead(ahead > CLOCK_AHEAD_MAX);
-    if ahead > CLOCK_AHEAD_MAX {
-        log::error!(
-            instance = shared.instance, ahead_seconds = ahead.as_secs();
-            "this machine's clock is ahead of the object storage's: records get the time of the one before them"
-        );
-    }
+    let store_time = Timestamp::from_millis(meta.last_modified_ms);
+    shared.store_clock.note(store_time, began);
+    // Said here already, so that it does not come with the first commit alone.
+    shared
+        .store_clock
+        .runs_behind(environment, &shared.instance);
     Ok(())
 }
 

@@ -72,6 +72,7 @@ mod manifest;
 mod record;
 mod sealed_json;
 mod store;
+mod store_clock;
 mod store_id;
 mod wal_file;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::record::Record;
@@ -51,6 +52,8 @@ pub(crate) trait LogReader: Send + Sync {
     }
 
     /// The records from number `seq` on, or from the oldest that is kept, up to the end of the log as it is met.
+    ///
+    /// Where records are objects, their chain is left to the caller: see [`chained`].
     fn read_from(&self, seq: u64) -> BoxStream<'_, Result<Record, Error>>;
 
     /// As [`LogReader::read`], and then each record as it comes, for ever. What this handle itself appends may be
@@ -77,4 +80,40 @@ pub(crate) trait Log: LogReader {
 
     /// Removes what only holds records at or before `up_to`, oldest first, and returns how many files went.
     async fn truncate(&self, up_to: Position) -> Result<u64, Error>;
+}
+
+/// Whether `next` follows the record at `before`.
+pub(crate) fn follows(before: Position, next: &Record) -> bool {
+    next.position.seq == before.seq + 1 && next.predecessor == before.record
+}
+
+/// `records` of [`LogReader::read_from`] up to the first that does not follow the one before it, which is an error.
+///
+/// It is none where data files hold everything up to `covered`, as of then, and nothing is missing behind that. What lies there
+/// may have been removed meanwhile, and may be a stray: a record that a process which was stopped for long has stored where
+/// another one had been removed (R15). A record counts there if the one behind it follows it.
+pub(crate) fn chained<'a>(
+    records: BoxStream<'a, Result<Record, Error>>,
+    covered: impl Fn() -> Position + Send + 'a,
+) -> BoxStream<'a, Result<Record, Error>> {
+    let mut last: Option<Position> = None;
+    let checked = records.map(move |record| {
+        let record = record?;
+        match last.replace(record.position) {
+            Some(before)
+                if !follows(before, &record) && record.position.seq > covered().seq + 1 =>
+            {
+                Err(does_not_follow(before, record.position))
+            }
+            _ => Ok(record),
+        }
+    });
+    checked.boxed()
+}
+
+pub(crate) fn does_not_follow(before: Position, next: Position) -> Error {
+    Error::corrupt(format!(
+        "record {} of epoch {} does not follow record {} ({})",
+        next.seq, next.epoch, before.seq, before.record
+    ))
 }

@@ -1,11 +1,14 @@
 //! Records of the log as people and programs look at them.
 
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::control::ControlRecord;
 use crate::entry_key::split_key;
+use crate::log::follows;
 use crate::record::{Record, RecordBody};
-use crate::{Position, RecordId, Timestamp};
+use crate::{Error, Position, RecordId, Timestamp};
 
 /// One record of the log, without the values that it writes.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +26,9 @@ pub struct RecordInfo {
     pub transactions: Vec<Vec<WriteInfo>>,
     /// The control record as JSON, if it is one.
     pub control: Option<serde_json::Value>,
+    /// Whether it is a part of the log. One that is not was stored by a process that had been stopped for long, where another
+    /// record had been collected; it was never acknowledged nor applied, and goes with the next collection of garbage.
+    pub in_chain: bool,
 }
 
 /// One write of a transaction.
@@ -40,7 +46,43 @@ pub struct WriteInfo {
 }
 
 impl RecordInfo {
-    pub(crate) fn of(record: &Record) -> RecordInfo {
+    /// Describes `records` that [`chained`](crate::log::chained) gives with the same `covered`. The one behind a record tells
+    /// whether it is in the chain, so each is given out when that one has come.
+    pub(crate) fn stream<'a>(
+        records: BoxStream<'a, Result<Record, Error>>,
+        covered: impl Fn() -> Position + Send + 'a,
+    ) -> impl Stream<Item = Result<RecordInfo, Error>> + Send + 'a {
+        let start = (records, None::<Record>, covered);
+        stream::unfold(Some(start), |state| async move {
+            let (mut records, held, covered) = state?;
+            let held = match held {
+                Some(held) => held,
+                None => match records.try_next().await {
+                    Ok(first) => first?,
+                    Err(error) => return Some((Err(error), None)),
+                },
+            };
+            let (in_chain, rest) = match records.try_next().await {
+                Ok(Some(next)) => {
+                    let in_chain = follows(held.position, &next);
+                    (in_chain, Some((records, Some(next), covered)))
+                }
+                Ok(None) => {
+                    // The end of the log, unless data files hold more than that.
+                    let (last, covered) = (held.position, covered());
+                    let in_chain = last.seq > covered.seq || last.record == covered.record;
+                    (in_chain, None)
+                }
+                Err(error) => {
+                    let failed = stream::once(std::future::ready(Err(error))).boxed();
+                    (true, Some((failed, None, covered)))
+                }
+            };
+            Some((Ok(RecordInfo::of(&held, in_chain)), rest))
+        })
+    }
+
+    fn of(record: &Record, in_chain: bool) -> RecordInfo {
         let (transactions, control) = match &record.body {
             RecordBody::Transactions(transactions) => {
                 let infos = transactions
@@ -57,6 +99,7 @@ impl RecordInfo {
             bytes: record.bytes,
             transactions,
             control,
+            in_chain,
         }
     }
 }

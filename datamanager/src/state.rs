@@ -17,6 +17,7 @@ use crate::memtable::Memtable;
 use crate::read_view::ReadView;
 use crate::recent_records::RecentRecords;
 use crate::record::{Record, RecordBody};
+use crate::store_clock::StoreClock;
 use crate::store_id::StoreId;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, Settings, Timestamp};
 
@@ -33,8 +34,7 @@ pub(crate) struct Shared {
     applied_seq: watch::Sender<u64>,
     /// Tells waiters that a control record was applied, or that another epoch or manifest is read from.
     control_changed: watch::Sender<()>,
-    /// Whether this machine's clock is so far ahead that its time may not stand in records (R5).
-    clock_ahead: AtomicBool,
+    pub(crate) store_clock: StoreClock,
     /// Tells the checkpointer that there is enough to write.
     pub(crate) checkpoint_due: Notify,
     is_checkpoint_due: AtomicBool,
@@ -79,7 +79,7 @@ impl Shared {
             recent: RecentRecords::new(view.position, recent_bytes_max),
             applied_seq: watch::Sender::new(view.position.seq),
             control_changed: watch::Sender::new(()),
-            clock_ahead: AtomicBool::new(false),
+            store_clock: StoreClock::default(),
             view: ArcSwap::from_pointee(view),
             checkpoint_due: Notify::new(),
             is_checkpoint_due: AtomicBool::new(false),
@@ -123,14 +123,6 @@ impl Shared {
         if self.is_checkpoint_due.load(Ordering::SeqCst) {
             self.checkpoint_due.notify_one();
         }
-    }
-
-    pub(crate) fn set_clock_ahead(&self, ahead: bool) {
-        self.clock_ahead.store(ahead, Ordering::SeqCst);
-    }
-
-    pub(crate) fn clock_is_ahead(&self) -> bool {
-        self.clock_ahead.load(Ordering::SeqCst)
     }
 
     pub(crate) fn watch_control(&self) -> watch::Receiver<()> {

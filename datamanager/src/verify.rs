@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::control::ControlRecord;
 use crate::data_file::{BlockCache, DataFile};
 use crate::documents::verify_indexes;
+use crate::log::{WalObjects, does_not_follow, follows};
 use crate::manifest::{FileEntry, Manifest};
 use crate::open::Builder;
-use crate::record::RecordBody;
+use crate::record::{Record, RecordBody};
 use crate::store::{self, Store};
 use crate::{Error, ErrorKind, LogKind, Position};
 
@@ -46,7 +47,7 @@ pub struct Verification {
     pub data_file_bytes: u64,
     /// Data files that no manifest names; a collection of garbage removes them when nothing needs them.
     pub unreferenced: Vec<String>,
-    /// Log records read, with their checksums and the chain.
+    /// Log records read, with their checksums and the chain; strays included.
     pub records: u64,
     /// Bytes of those records.
     pub record_bytes: u64,
@@ -54,6 +55,10 @@ pub struct Verification {
     pub position: Position,
     /// Entries of indexes read and checked against the documents.
     pub index_entries: u64,
+    /// Records that are in no chain, where data files hold what had stood there: each was stored by a process that had been
+    /// stopped for long, where another record had been collected. None was acknowledged or applied; a collection of garbage
+    /// removes them.
+    pub strays: Vec<String>,
     /// Keys of torn tails of the log that an earlier opening has cut off and kept aside.
     pub torn: Vec<String>,
     /// Whether the storage was seen to keep create-if-absent; `None` where nothing could be written to try it.
@@ -260,7 +265,12 @@ impl Builder {
             let mut found = LogFound::default();
             match self.verify_log(&store, &mut found).await {
                 Ok(()) => {
-                    found.report(&store, verification);
+                    // Looked for after the log was read, so that it covers what was collected meanwhile.
+                    let covered = self.oldest_covered(&store).await?;
+                    let epoch = store.epoch.epoch;
+                    let objects = WalObjects::new(self.ost().clone(), store.id, epoch);
+                    let first = found.report_broken(&objects, covered, verification);
+                    found.report(&store, first, verification);
                     return self
                         .verify_announced(&store, found.newest_manifest, verification)
                         .await;
@@ -302,17 +312,23 @@ impl Builder {
         let log = opener.open_log(store, looked_at).await?;
         let mut records = log.read_from(1);
         while let Some(record) = records.try_next().await? {
-            found.first.get_or_insert(record.position);
-            found.last = record.position;
-            found.records += 1;
-            found.bytes += record.bytes;
-            if let RecordBody::Control(ControlRecord::ManifestInstalled { number, .. }) =
-                record.body
-            {
-                found.newest_manifest = number;
-            }
+            found.add(&record);
         }
         Ok(())
+    }
+
+    /// What the oldest manifest covers that is kept: records behind it are never collected.
+    async fn oldest_covered(&self, store: &Store) -> Result<Position, Error> {
+        let numbered = Manifest::list(self.ost(), store.epoch.epoch).await?;
+        for key in std::iter::once(&store.epoch.manifest_key).chain(&numbered) {
+            match Manifest::load(self.ost(), key).await {
+                Ok((manifest, _)) => return Ok(manifest.covered),
+                // Collected, or damaged, which is reported where all manifests are read.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(store.manifest.covered)
     }
 }
 
@@ -324,12 +340,32 @@ const ATTEMPTS_MAX: u32 = 10;
 struct LogFound {
     records: u64,
     bytes: u64,
+    /// The first record of the newest chain: each of the others follows the one before it.
     first: Option<Position>,
     last: Position,
+    /// The chains before that one: first and last record, and where the next chain begins.
+    broken: Vec<(Position, Position, Position)>,
     newest_manifest: u64,
 }
 
 impl LogFound {
+    fn add(&mut self, record: &Record) {
+        if let Some(first) = self.first
+            && !follows(self.last, record)
+        {
+            self.broken.push((first, self.last, record.position));
+            self.first = None;
+            self.newest_manifest = 0;
+        }
+        self.first.get_or_insert(record.position);
+        self.last = record.position;
+        self.records += 1;
+        self.bytes += record.bytes;
+        if let RecordBody::Control(ControlRecord::ManifestInstalled { number, .. }) = record.body {
+            self.newest_manifest = number;
+        }
+    }
+
     fn report_read(&self, verification: &mut Verification) {
         verification.records = self.records;
         verification.record_bytes = self.bytes;
@@ -345,14 +381,37 @@ impl LogFound {
         }
     }
 
-    fn report(&self, store: &Store, verification: &mut Verification) {
+    /// Tells strays from damage, and returns the first record behind strays; all manifests that are kept cover `covered`.
+    fn report_broken(
+        &self,
+        objects: &WalObjects,
+        covered: Position,
+        verification: &mut Verification,
+    ) -> Option<Position> {
+        let mut begins = self.broken.first().map(|(first, ..)| *first).or(self.first);
+        for (first, last, next) in &self.broken {
+            // What is missing up to there may be gone, so what stands before it is not the log's any more.
+            if next.seq <= covered.seq + 1 {
+                begins = Some(*next);
+                let keys = (first.seq..=last.seq).map(|seq| objects.key(seq));
+                verification.strays.extend(keys);
+            } else {
+                let what = does_not_follow(*last, *next).to_string();
+                verification.damage.push(Damage { what });
+            }
+        }
+        begins
+    }
+
+    /// `first` is where the log begins.
+    fn report(&self, store: &Store, first: Option<Position>, verification: &mut Verification) {
         self.report_read(verification);
         if self.records == 0 {
             verification.position = self.held_elsewhere(store);
         }
         let mut damaged = |what: String| verification.damage.push(Damage { what });
         let manifest = &store.manifest;
-        if let Some(first) = self.first
+        if let Some(first) = first
             && first.seq > manifest.covered.seq + 1
         {
             damaged(format!(

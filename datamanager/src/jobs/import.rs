@@ -292,7 +292,8 @@ impl Jobs {
         } = imported;
         catalog.changed_seq = report.base.seq;
         let view = self.shared.view();
-        if view.position != report.base {
+        // The next epoch begins at the position of the seal, so that position alone does not tell that this log has ended.
+        if (view.epoch, view.position) != (report.base.epoch, report.base) {
             return Err(superseded());
         }
         report.epoch = view.epoch + 1;
@@ -377,3 +378,6 @@ fn superseded() -> Error {
         "another process went on with the old data before the import could take effect: import again",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Tasks, timers and time of a simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -245,7 +245,7 @@ impl Executor {
         let mut state = self.state();
         let resumed = &mut state.processes[process.0];
         resumed.paused = false;
-        self.ready.lock().append(&mut resumed.held);
+        self.ready.lock().extend(resumed.held.drain(..));
     }
 
     pub(super) fn sleep(self: &Arc<Self>, duration: Duration) -> Sleep {
@@ -353,9 +353,12 @@ impl State {
 const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
 
-/// Tasks to be polled, none of them twice.
+/// Tasks to be polled.
+///
+/// They are in order, so that what is drawn does not depend on which of them was woken first: `tokio::sync::watch` wakes those
+/// that wait for it in an order of its own, which no seed decides.
 #[derive(Default)]
-struct Ready(Mutex<Vec<TaskId>>);
+struct Ready(Mutex<BTreeSet<TaskId>>);
 
 impl Ready {
     fn draw(&self, random: &mut SeededRandom) -> Option<TaskId> {
@@ -363,11 +366,12 @@ impl Ready {
         if ready.is_empty() {
             return None;
         }
-        let drawn = random.below(ready.len());
-        Some(ready.swap_remove(drawn))
+        let drawn = *ready.iter().nth(random.below(ready.len()))?;
+        ready.remove(&drawn);
+        Some(drawn)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<TaskId>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -386,7 +390,7 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::SeqCst) {
-            self.ready.lock().push(self.task);
+            self.ready.lock().insert(self.task);
         }
     }
 }

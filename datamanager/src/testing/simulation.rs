@@ -19,13 +19,14 @@ use crate::environment::{MemoryFiles, SeededRandom};
 const TASKS_NAMED_MAX: usize = 20;
 
 /// Runs machines and their processes on the calling thread, in an order and with random numbers that follow from a
-/// seed. Of the tasks that are ready a random one is polled at each step; when none is, the time jumps to the next
-/// timer.
+/// seed. Of the tasks that are ready a random one is polled at each step, whichever was woken first; when none is, the
+/// time jumps to the next timer.
 ///
 /// # What the code under test owes
 /// It reaches the outside through its environment alone, and it draws no random numbers elsewhere. `tokio::select!`
-/// without `biased` and `futures::select!` do, and so does going through a `HashMap`; `tokio::sync` and
-/// `futures::future::select` do not. A wake from another thread is not waited for.
+/// without `biased` and `futures::select!` do, and so does going through a `HashMap`. `tokio::sync::watch` wakes those
+/// that wait in a random order, which does no harm as long as they are tasks, and not parts of one; the rest of
+/// `tokio::sync` and `futures::future::select` draw nothing. A wake from another thread is not waited for.
 ///
 /// # Panics
 /// A panic of a task goes on in [`Simulation::run_until`]. The drop names the seed on standard error while a panic

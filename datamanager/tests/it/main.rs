@@ -1,6 +1,7 @@
 //! Tests of the library through its public door.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod captured_log;
 mod commit;
 mod data_files;
 mod documents;

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use datamanager::environment::{Environment, SeededRandom};
 use datamanager::testing::{ObjectFaults, SimulatedEnvironment};
-use datamanager::{CommitId, DataManager, Error, ErrorKind, Outcome, Position, ScanOptions};
+use datamanager::{
+    CommitId, Cursor, DataManager, Error, ErrorKind, Outcome, Position, RecordInfo, ScanOptions,
+};
+use futures::TryStreamExt;
 use futures::future::{join, join_all};
 use ost::Operation;
 
+use crate::captured_log;
 use crate::site::{HEAD_CONFIRM_MAX, Site};
 
 fn number(value: Option<bytes::Bytes>) -> u64 {
@@ -138,6 +142,29 @@ struct Run {
     records_removed: u64,
     unknown: usize,
     refused: usize,
+    left: Left,
+}
+
+/// What a run has left: the same for the same seed.
+#[derive(Debug, Default, PartialEq)]
+struct Left {
+    /// A checksum of each object.
+    objects: BTreeMap<String, u32>,
+    /// Which task ran when; a request is a task that is named by its operation and key.
+    trace: u64,
+    steps: u64,
+}
+
+impl Left {
+    fn by(site: &Site) -> Left {
+        let checksum = |key: &String| crc32c::crc32c(&site.objects.content(key).unwrap());
+        let keys = site.objects.keys().into_iter();
+        Left {
+            objects: keys.map(|key| (key.clone(), checksum(&key))).collect(),
+            trace: site.simulation.trace_hash(),
+            steps: site.simulation.steps(),
+        }
+    }
 }
 
 fn run(seed: u64) -> Run {
@@ -177,12 +204,13 @@ fn run(seed: u64) -> Run {
     });
     let kept = site.objects.keys();
     let kept = kept.iter().filter(|key| key.starts_with("base/wal/"));
-    let run = Run {
+    let mut run = Run {
         manifests: stats.manifest,
         records: stats.position.seq,
         records_removed: stats.position.seq.saturating_sub(kept.count() as u64),
         unknown: told.unknown.len(),
         refused: told.refused.len(),
+        left: Left::default(),
     };
     let process = site.process("fresh");
     site.run(async || {
@@ -192,7 +220,20 @@ fn run(seed: u64) -> Run {
         let report = site.builder(&process).verify().await.unwrap();
         assert!(report.is_sound(), "seed {seed}: {report:?}");
     });
+    run.left = Left::by(&site);
     run
+}
+
+/// The wake-ups of `tokio::sync::watch` come in a random order, which had an effect on the order of the tasks.
+#[test]
+fn the_same_seed_gives_the_same_requests_and_leaves_the_same_objects() {
+    for seed in 1..=3 {
+        let (left, again) = (run(seed).left, run(seed).left);
+        assert!(left.objects.len() > 10, "seed {seed}: {left:?}");
+        assert_eq!(left.steps, again.steps, "seed {seed}");
+        assert_eq!(left, again, "seed {seed}");
+    }
+    assert_ne!(run(1).left, run(2).left);
 }
 
 #[test]
@@ -268,7 +309,9 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
         let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
         increment(&store, "before").await.unwrap();
         sleeper.wait_for(store.position()).await.unwrap();
-        let next_key = format!("base/wal/0000000001/{:020}.wal", store.position().seq + 1);
+        let next_seq = store.position().seq + 1;
+        let next_key = format!("base/wal/0000000001/{next_seq:020}.wal");
+        let mut listener = store.follow_new();
         let handle = sleeper.clone();
         let answer = a.run("client", async move { increment(&handle, "a").await });
         if let Some(pause_after) = pause_after {
@@ -312,6 +355,17 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
                 assert!(outcome == expected || outcome == Outcome::TooOld);
             }
         }
+        if stored_again {
+            let removed = listener.next().await.unwrap();
+            assert_eq!(removed.position.seq, next_seq);
+            let fresh = site.open(&site.process("fresh")).await;
+            check_stray(&fresh, next_seq, removed.cursor).await;
+            fresh.close().await.unwrap();
+            let report = site.builder(&b).verify().await.unwrap();
+            assert!(report.is_sound(), "seed {seed}: {report:?}");
+            let key = next_key.strip_prefix("base/").unwrap();
+            assert_eq!(report.strays, [key], "seed {seed}");
+        }
         let expected = 1 + others + u64::from(stands);
         assert_eq!(counter(&store).await, expected, "seed {seed}");
         assert_eq!(counter(&sleeper).await, expected, "seed {seed}");
@@ -324,10 +378,25 @@ fn stopped_run(seed: u64, pause_after: Option<Duration>) -> (bool, bool) {
         store.close().await.unwrap();
         let report = site.builder(&b).verify().await.unwrap();
         assert!(report.is_sound(), "seed {seed}: {report:?}");
+        assert_eq!(report.strays, [""; 0], "seed {seed}");
         (result.is_ok(), stored_again)
     })
 }
 
+/// What a record is to those who read the log that was stored where `cursor` had stood, which is gone.
+async fn check_stray(store: &DataManager, seq: u64, cursor: Cursor) {
+    let records: Vec<RecordInfo> = store.records(1).try_collect().await.unwrap();
+    let strays = records.iter().filter(|record| !record.in_chain);
+    let strays: Vec<u64> = strays.map(|record| record.position.seq).collect();
+    assert_eq!(strays, [seq]);
+    assert_eq!(records.last().unwrap().position, store.position());
+    let error = store.follow(cursor).next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+    let error = store.cursor_before(seq).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+}
+
+/// What such a process leaves behind was reported as damage, by the verification and by `dm wal`, until it was collected.
 #[test]
 fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_committed() {
     let (mut acknowledged, mut stored_again) = (0, 0);
@@ -348,6 +417,62 @@ fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_commit
         stored_again > 0,
         "some went on where a record had been removed"
     );
+}
+
+/// Only where all manifests that are kept hold what had stood there is what a missing record leaves behind no damage.
+#[test]
+fn a_record_that_is_missing_and_may_be_needed_is_damage() {
+    let mut site = Site::new(80);
+    site.settings.maintain = false;
+    let process = site.process("a");
+    let key = |seq: u64| format!("base/wal/0000000001/{seq:020}.wal");
+    site.run(async || {
+        let store = site.open(&process).await;
+        for number in 0..10 {
+            increment(&store, &number.to_string()).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let removed = site.objects.content(&key(5)).unwrap();
+        site.objects.remove_directly(&key(5));
+        let error = site.builder(&process).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        assert!(error.chain().contains("lacks record 5"), "{error:?}");
+        let report = site.builder(&process).verify().await.unwrap();
+        assert_eq!(report.strays, [""; 0]);
+        let [damage] = report.damage.as_slice() else {
+            panic!("{:?}", report.damage);
+        };
+        assert!(damage.what.contains("record 6 of epoch 1"), "{damage:?}");
+
+        // The manifest before the newest one does not hold it, and is of use only if the log goes on from there.
+        site.objects.put_directly(&key(5), removed);
+        let store = site.open(&process).await;
+        store.checkpoint().await.unwrap();
+        let between = increment(&store, "between").await.unwrap().seq;
+        increment(&store, "behind").await.unwrap();
+        store.checkpoint().await.unwrap();
+        store.close().await.unwrap();
+        site.objects.remove_directly(&key(5));
+        site.objects.remove_directly(&key(between));
+        let report = site.builder(&process).verify().await.unwrap();
+        assert_eq!(report.damage.len(), 2, "{:?}", report.damage);
+
+        // What stood before a record that all of them hold is needed for nothing.
+        let store = site.open(&process).await;
+        for number in 0..3 {
+            let mark = format!("later {number}");
+            increment(&store, &mark).await.unwrap();
+            store.checkpoint().await.unwrap();
+        }
+        store.close().await.unwrap();
+        for number in 1..=3 {
+            let manifest = format!("base/manifests/0000000001/{number:020}.json");
+            site.objects.remove_directly(&manifest);
+        }
+        let report = site.builder(&process).verify().await.unwrap();
+        assert!(report.is_sound(), "{:?}", report.damage);
+        assert_eq!(report.strays.len() as u64, between - 2);
+    });
 }
 
 #[test]
@@ -479,6 +604,53 @@ fn a_storage_slower_than_is_believed_is_unavailable_and_not_asked_for_ever() {
         b.sleep(Duration::from_secs(10)).await;
         increment_until_done(&store, "after").await;
         assert_eq!(counter(&store).await, 2);
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_whose_clock_is_far_ahead_raises_no_times_and_says_so() {
+    const MINUTE_MS: i64 = 60_000;
+    captured_log::start();
+    let said = || captured_log::lines_of("clock-ahead-");
+    let site = Site::new(90);
+    let (right, wrong) = (site.process("right"), site.process("wrong"));
+    site.run(async || {
+        wrong.shift_wall_clock(4 * MINUTE_MS);
+        let store = site.open(&right).await;
+        let builder = site.builder(&wrong).name("clock-ahead");
+        let ahead = builder.clone().open().await.unwrap();
+        let times = async |store: &DataManager| {
+            increment_until_done(store, &format!("at {}", store.position())).await;
+            store.stats().time
+        };
+        // A few minutes are nothing unusual.
+        let late = times(&ahead).await;
+        assert!(late.saturating_since(right.wall_time()) > Duration::from_secs(200));
+        assert_eq!(said(), [""; 0]);
+        right.sleep(Duration::from_secs(600)).await;
+        let last = times(&store).await;
+
+        // It is put forward while the store is open.
+        wrong.shift_wall_clock(2 * MINUTE_MS);
+        right.sleep(Duration::from_secs(30)).await;
+        assert_eq!(times(&ahead).await, last);
+        assert_eq!(times(&ahead).await, last);
+        assert_eq!(said().len(), 1, "{:?}", said());
+        assert!(said()[0].contains("clock is ahead of the object storage's"));
+        assert!(times(&store).await > last, "others raise it");
+
+        // It is put right again, and forward before the store is opened.
+        wrong.shift_wall_clock(-6 * MINUTE_MS);
+        let last = times(&ahead).await;
+        assert!(last.saturating_since(right.wall_time()) < Duration::from_secs(1));
+        ahead.close().await.unwrap();
+        wrong.shift_wall_clock(6 * MINUTE_MS);
+        let ahead = builder.open().await.unwrap();
+        assert_eq!(said().len(), 2, "{:?}", said());
+        right.sleep(Duration::from_secs(30)).await;
+        assert_eq!(times(&ahead).await, last);
+        ahead.close().await.unwrap();
         store.close().await.unwrap();
     });
 }

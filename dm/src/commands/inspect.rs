@@ -102,6 +102,9 @@ pub(super) async fn verify(store: &StoreArgs, mut output: Output) -> anyhow::Res
         for key in &verification.unreferenced {
             output.line(format!("in no manifest       {key}"))?;
         }
+        for key in &verification.strays {
+            output.line(format!("in no chain          {key}"))?;
+        }
         for key in &verification.torn {
             output.line(format!("cut off and kept     {key}"))?;
         }
@@ -149,8 +152,12 @@ fn shown_record(record: &RecordInfo) -> String {
             )
         }
     };
+    let stray = match record.in_chain {
+        true => "",
+        false => "  in no chain",
+    };
     format!(
-        "{}  {}  {}  {content}",
+        "{}  {}  {}  {content}{stray}",
         record.position,
         shown_time(record.time),
         counted(record.bytes, "byte")

@@ -106,6 +106,15 @@ fn gcs(bucket: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> {
 
 #[cfg(feature = "azure")]
 fn azure(container: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> {
+    Ok(Arc::new(azure_builder(container, options).build()?))
+}
+
+/// A builder with the settings of the environment and of `options`; the latter win.
+#[cfg(feature = "azure")]
+pub(crate) fn azure_builder(
+    container: &str,
+    options: &OstOptions,
+) -> object_store::azure::MicrosoftAzureBuilder {
     use object_store::azure::MicrosoftAzureBuilder;
 
     let connector =
@@ -122,7 +131,7 @@ fn azure(container: &str, options: &OstOptions) -> Result<Arc<dyn ObjectStore>> 
             .with_endpoint(endpoint.clone())
             .with_allow_http(endpoint.starts_with("http://"));
     }
-    Ok(Arc::new(builder.build()?))
+    builder
 }
 
 #[cfg(not(feature = "aws"))]

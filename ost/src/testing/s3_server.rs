@@ -13,11 +13,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use super::opened;
 use super::s3_service::{OneWriteAtATime, Requests};
-use crate::backend::{Backend, BackendKind};
-use crate::ost::UploadLimits;
 use crate::ost_url::Provider;
-use crate::path::BasePath;
 use crate::{Ost, OstOptions};
 
 const BUCKET: &str = "bucket";
@@ -103,15 +101,8 @@ impl S3Server {
         let store = crate::bucket::s3_builder(BUCKET, &options)
             .with_access_key_id(ACCESS_KEY_ID)
             .with_secret_access_key(SECRET_ACCESS_KEY)
-            .build()
-            .expect("the settings are whole");
-        let backend = Backend {
-            store: Arc::new(store),
-            kind: BackendKind::Bucket(Provider::S3),
-        };
-        let base_path = BasePath::parse(base_path).expect("the test gives a base path");
-        let location = format!("s3://{BUCKET}/{}", base_path.as_str());
-        Ost::from_parts(backend, base_path, location, None, UploadLimits::default())
+            .build();
+        opened(store, Provider::S3, BUCKET, base_path)
     }
 
     /// The requests for an operation, by S3's name for it (`PutObject`, `ListObjectsV2`), that were let in so far.

@@ -5,10 +5,10 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use ost::{ObjectPath, Ost};
 
+use crate::Error;
 use crate::record::Record;
 use crate::store_id::StoreId;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
-use crate::{Error, Position};
 
 /// Objects that are read at once.
 const PARALLEL_READS: usize = 8;
@@ -34,7 +34,7 @@ impl WalObjects {
         format!("{WAL_PREFIX}{:010}/", self.epoch)
     }
 
-    pub(super) fn key(&self, first_seq: u64) -> String {
+    pub(crate) fn key(&self, first_seq: u64) -> String {
         format!("{}{first_seq:020}{SUFFIX}", self.prefix())
     }
 
@@ -109,7 +109,8 @@ impl WalObjects {
         Ok(all.split_off(behind.saturating_sub(1)))
     }
 
-    /// The records from number `seq` on, or from the oldest that is kept, as far as they are there. The chain is checked.
+    /// The records from number `seq` on, or from the oldest that is kept, as far as they are there. One that was removed since
+    /// it was listed leaves a gap, and the chain is not checked: see [`chained`](crate::log::chained).
     pub(crate) fn read_from(&self, seq: u64) -> BoxStream<'static, Result<Record, Error>> {
         let objects = self.clone();
         let listed = async move {
@@ -118,14 +119,12 @@ impl WalObjects {
                 let objects = objects.clone();
                 async move { objects.get(first_seq, ChainStart::At(first_seq)).await }
             });
-            // One that was removed since it was listed leaves a gap, which the chain shows.
             let records = reads
                 .buffered(PARALLEL_READS)
                 .map_ok(|records| stream::iter(records.unwrap_or_default()).map(Ok::<_, Error>))
                 .try_flatten();
             Ok::<_, Error>(
-                chained(records)
-                    .try_filter(move |record| std::future::ready(record.position.seq >= seq)),
+                records.try_filter(move |record| std::future::ready(record.position.seq >= seq)),
             )
         };
         stream::once(listed).try_flatten().boxed()
@@ -144,24 +143,4 @@ pub(super) fn epoch_of(key: &str) -> Option<u32> {
         .next()?
         .parse()
         .ok()
-}
-
-/// `records` up to the first that does not follow the one before it, which is an error.
-fn chained(
-    records: impl futures::Stream<Item = Result<Record, Error>> + Send + 'static,
-) -> impl futures::Stream<Item = Result<Record, Error>> + Send {
-    let mut last: Option<Position> = None;
-    records.map(move |record| {
-        let record = record?;
-        if let Some(before) = last
-            && (record.position.seq != before.seq + 1 || record.predecessor != before.record)
-        {
-            return Err(Error::corrupt(format!(
-                "record {} of epoch {} does not follow record {} ({})",
-                record.position.seq, record.position.epoch, before.seq, before.record
-            )));
-        }
-        last = Some(record.position);
-        Ok(record)
-    })
 }

@@ -75,6 +75,39 @@ fn same_seed_gives_the_same_run_and_another_seed_another() {
     assert_ne!(first.1, other.1);
 }
 
+/// `tokio::sync::watch` draws the order in which it wakes those that wait from a generator that no seed reaches.
+#[test]
+fn order_of_wake_ups_has_no_effect() {
+    let run = || {
+        let simulation = Simulation::new(3);
+        let machine = simulation.environment("a");
+        let (sender, receiver) = watch::channel(());
+        let (reports, mut reported) = mpsc::unbounded_channel();
+        for number in 0..10 {
+            let (mut receiver, reports) = (receiver.clone(), reports.clone());
+            let wait = async move {
+                receiver.changed().await.unwrap();
+                reports.send(number).unwrap();
+            };
+            machine.spawn("waiter", Box::pin(wait));
+        }
+        drop(reports);
+        let order = simulation.run_until(async {
+            machine.sleep(HOUR).await;
+            sender.send(()).unwrap();
+            let mut order = Vec::new();
+            while let Some(number) = reported.recv().await {
+                order.push(number);
+            }
+            order
+        });
+        order.unwrap()
+    };
+    let order: Vec<i32> = run();
+    assert_eq!(order.len(), 10);
+    assert!((0..20).all(|_| run() == order));
+}
+
 #[test]
 fn every_order_of_ready_tasks_comes_up() {
     let order = |seed| {
