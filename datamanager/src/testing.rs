@@ -19,6 +19,7 @@
 //! ```
 
 mod counting_files;
+mod draw;
 mod executor;
 mod simulated_environment;
 mod simulated_objects;
