@@ -18,6 +18,7 @@
 //! # Ok::<(), datamanager::testing::SimulationError>(())
 //! ```
 
+mod child_process;
 mod counting_files;
 mod draw;
 mod executor;
@@ -25,6 +26,7 @@ mod simulated_environment;
 mod simulated_objects;
 mod simulation;
 
+pub use self::child_process::{ChildProcess, cpu_time};
 pub use self::counting_files::CountingFiles;
 pub use self::simulated_environment::SimulatedEnvironment;
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
