@@ -22,12 +22,15 @@ mod child_process;
 mod counting_files;
 mod draw;
 mod executor;
+mod ports;
 mod simulated_environment;
 mod simulated_objects;
 mod simulation;
+mod tcp_proxy;
 
 pub use self::child_process::{ChildProcess, cpu_time};
 pub use self::counting_files::CountingFiles;
 pub use self::simulated_environment::SimulatedEnvironment;
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
+pub use self::tcp_proxy::{Loss, LostReplies, ProxyCounts, ProxyFaults, Reply, TcpProxy};
