@@ -1,5 +1,5 @@
-//! Environments for tests: processes that a seed runs on one thread, the object storage that they share, and files
-//! that count their calls.
+//! What tests need: processes that a seed runs on one thread, the object storage that they share, and files that count
+//! their calls; and of the real world an etcd, a proxy in front of it, and child processes that can be stopped.
 //!
 //! ```
 //! use std::time::Duration;
@@ -18,13 +18,21 @@
 //! # Ok::<(), datamanager::testing::SimulationError>(())
 //! ```
 
+mod child_process;
 mod counting_files;
+mod draw;
+mod etcd;
 mod executor;
+mod ports;
 mod simulated_environment;
 mod simulated_objects;
 mod simulation;
+mod tcp_proxy;
 
+pub use self::child_process::{ChildProcess, cpu_time};
 pub use self::counting_files::CountingFiles;
+pub use self::etcd::{Etcd, EtcdOptions};
 pub use self::simulated_environment::SimulatedEnvironment;
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
+pub use self::tcp_proxy::{Loss, LostReplies, ProxyCounts, ProxyFaults, Reply, TcpProxy};

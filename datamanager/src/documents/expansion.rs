@@ -578,9 +578,8 @@ impl<'a> IndexChanges<'a> {
         }
         for (place, entry) in new_entries {
             let is_there = old_expiry == pending.write.expires_at
-                && old_entries.iter().any(|(_, old)| old.key == entry.key)
-                // Of an index that is being built the entry may be missing.
-                && !self.indexes[place].is_building;
+                // Of an index that is being built it may be missing: then the document is yet to be reached.
+                && old_entries.iter().any(|(_, old)| old.key == entry.key);
             if !is_there {
                 self.add(place, entry, id, pending.write.expires_at, false);
             }

@@ -346,6 +346,7 @@ impl Jobs {
 }
 
 /// What an input has come to, in files that nobody reads yet.
+#[derive(Clone)]
 struct Imported {
     report: ImportReport,
     runs: Vec<Run>,

@@ -323,6 +323,26 @@ fn a_phantom_in_an_index_is_a_conflict() {
     }
 }
 
+/// A query that is left off counts as read up to the document that it gave last.
+#[test]
+fn a_query_counts_only_as_far_as_it_was_read() {
+    for (team, clashes) in [("blue", true), ("redder", false)] {
+        Host::new(18).run(async |store| {
+            sample(&store).await;
+            let mut transaction = store.begin();
+            let query = Query::by("team_age").equal("red").limit(1);
+            let found = transaction
+                .query::<User>(&Query::by("team_age").limit(3))
+                .await;
+            assert_eq!(found.unwrap().collect().await.unwrap().len(), 3);
+            assert!(transaction.exists::<User>(&query).await.unwrap());
+            transaction.put_raw("other", "1", "x").unwrap();
+            put(&store, &User::new("9", "new", team, 99)).await.unwrap();
+            assert_eq!(transaction.commit().await.is_err(), clashes, "{team}");
+        });
+    }
+}
+
 #[test]
 fn a_document_looked_for_by_a_unique_key_and_made_since_is_a_conflict() {
     Host::new(9).run(async |store| {

@@ -22,8 +22,7 @@ struct Sealed {
     other_process: Arc<SimulatedEnvironment>,
     importing: DataManager,
     other: DataManager,
-    report: ImportReport,
-    runs: Vec<Run>,
+    imported: Imported,
 }
 
 impl Sealed {
@@ -31,7 +30,7 @@ impl Sealed {
         let simulation = Simulation::new(seed);
         let objects = SimulatedObjects::new(&simulation);
         let (a, b) = (simulation.environment("a"), simulation.environment("b"));
-        let (importing, other, report, runs) = simulation
+        let (importing, other, imported) = simulation
             .run_until(async {
                 let importing = open(&objects, &a).await;
                 let other = open(&objects, &b).await;
@@ -45,9 +44,9 @@ impl Sealed {
                 let sealed = jobs
                     .read_and_seal(input, &options, begun.position.seq)
                     .await;
-                let (report, runs) = sealed.unwrap();
+                let imported = sealed.unwrap();
                 other.latest_snapshot().await.unwrap();
-                (importing, other, report, runs)
+                (importing, other, imported)
             })
             .unwrap();
         Sealed {
@@ -57,17 +56,15 @@ impl Sealed {
             other_process: b,
             importing,
             other,
-            report,
-            runs,
+            imported,
         }
     }
 
     /// Goes on with the import as the process does that has sealed the log.
     async fn go_on(&self) -> Result<ImportReport, Error> {
-        let (report, runs) = (self.report.clone(), self.runs.clone());
         self.importing
             .jobs()
-            .begin_imported_epoch(report, runs)
+            .begin_imported_epoch(self.imported.clone())
             .await
     }
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::environment::SeededRandom;
+use crate::testing::draw::{duration_in, share};
 
 /// What goes wrong with the requests to [`SimulatedObjects`](super::SimulatedObjects), drawn for each by itself. The
 /// shares are from 0 to 1. Default: nothing.
@@ -82,17 +83,6 @@ impl Journey {
     pub(super) fn with_fate(self, fate: Fate) -> Journey {
         Journey { fate, ..self }
     }
-}
-
-/// A number of at least 0 and less than 1.
-fn share(random: &mut SeededRandom) -> f64 {
-    const BITS: u32 = 53;
-    (random.next_u64() >> (u64::BITS - BITS)) as f64 / (1_u64 << BITS) as f64
-}
-
-fn duration_in(random: &mut SeededRandom, bounds: &RangeInclusive<Duration>) -> Duration {
-    let length = bounds.end().saturating_sub(*bounds.start());
-    *bounds.start() + length.mul_f64(share(random))
 }
 
 /// Why a request failed that nothing was wrong with.
