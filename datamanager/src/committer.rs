@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::commit_ticket::CommitTicket;
 use crate::conflict::{BatchWrites, ReadSet};
 use crate::control::{ControlRecord, ControlState};
-use crate::documents::{Before, Expansion, Intent};
+use crate::documents::{Before, Cost, Expansion, Intent};
 use crate::entry_key::{GROUP_TYPE, raw_key};
 use crate::environment::Environment;
 use crate::error::Conflict;
@@ -47,6 +47,8 @@ pub(crate) struct CommitRequest {
     /// What that takes on top of the record `expanded_at`; on top of anything else if that is `None`.
     pub(crate) expanded_at: Option<u64>,
     pub(crate) expansion: Expansion,
+    /// What may be worked out again here; beyond it the caller is to do that, and gets a conflict.
+    pub(crate) cost_max: Cost,
     pub(crate) ticket: Arc<CommitTicket>,
     /// Held until the request is answered.
     pub(crate) room: Option<OwnedSemaphorePermit>,
@@ -531,8 +533,8 @@ impl Committer {
         if holds {
             return Ok(());
         }
-        if !request.expansion.is_repeatable {
-            return Err(Error::conflicting(Conflict::Scan));
+        if request.expansion.cost > request.cost_max {
+            return Err(Error::conflicting(Conflict::Indexes));
         }
         let before = Before {
             view,

@@ -87,9 +87,9 @@ pub enum Conflict {
     },
     /// An entry that was read expired, or one that was read as expired had not, when the transaction was to commit.
     Expiry,
-    /// All documents of a type were read, to see whether a key is taken in a unique index that is not complete, and one of
-    /// them was written since.
-    Scan,
+    /// A document was written while all of its type were looked at for a key of a unique index that is not complete, again and
+    /// again.
+    Indexes,
     /// The transaction's snapshot is older than the changes that are remembered for checking.
     TooOld,
     /// The store has begun a new epoch since the snapshot or the token was taken.
@@ -116,8 +116,8 @@ impl fmt::Display for Conflict {
                 "change group {name:?} was committed to since the token was taken"
             ),
             Conflict::Expiry => formatter.write_str("an entry that was read has expired meanwhile"),
-            Conflict::Scan => formatter.write_str(
-                "a document was written while all were looked at for the key of an incomplete unique index",
+            Conflict::Indexes => formatter.write_str(
+                "documents were written again and again while all were looked at for a key of an incomplete unique index",
             ),
             Conflict::TooOld => {
                 formatter.write_str("the transaction's snapshot is too old to be checked")

@@ -9,14 +9,19 @@ use crate::commit_ticket::CommitTicket;
 use crate::committer::{CommitRequest, Committed};
 use crate::conflict::ReadSet;
 use crate::data_manager::DataManager;
-use crate::documents::{Before, CatalogChange, Intent, OwnDocuments, PendingWrite, WriteKind};
+use crate::documents::{
+    Before, CatalogChange, Cost, Intent, OwnDocuments, PendingWrite, WriteKind,
+};
 use crate::entry_key::{EntryKey, GROUP_TYPE, entry_key, raw_key, successor};
 use crate::memtable::{Version, VersionedEntry};
 use crate::merge::Merge;
 use crate::record::WriteRef;
 use crate::scan::{Entry, ScanOptions, ScanRange};
 use crate::token::{Token, check_group};
-use crate::{Error, Position, Snapshot, Timestamp};
+use crate::{Conflict, Error, Position, Snapshot, Timestamp};
+
+/// How often a caller works out what its transaction takes for indexes, where that is too much for the committer.
+const EXPANSIONS_MAX: u32 = 8;
 
 /// A unit of work that is committed as a whole or not at all.
 ///
@@ -333,45 +338,58 @@ impl Transaction {
     /// - `NotUnique`: a document would have a key that a unique index allows once; [`Error::violation`] names it. Nothing was
     ///   written.
     pub async fn commit(mut self) -> Result<Committed, Error> {
-        let nothing = Committed {
-            position: self.snapshot.position(),
-            index: 0,
-        };
         if self.lender.is_some() {
             return Err(Error::invalid(
                 "a transaction that was lent to a function is committed when the function has returned",
             ));
         }
+        let nothing = Committed {
+            position: self.snapshot.position(),
+            index: 0,
+        };
         if self.intent.is_empty() {
             return Ok(nothing);
         }
         let intent = Arc::new(std::mem::take(&mut self.intent));
-        // What it takes on top of the newest state, so that the committer need not work it out.
-        let newest = self.store.snapshot();
-        let before = Before {
-            view: newest.view(),
-            batch: None,
-            time: newest.time(),
-        };
-        let expansion = intent.expand(before, self.store.settings()).await?;
-        if expansion.body.writes.is_empty() {
-            return Ok(nothing);
+        let mut attempt = 1;
+        loop {
+            // What it takes on top of the newest state, so that the committer need not work it out.
+            let newest = self.store.snapshot();
+            let before = Before {
+                view: newest.view(),
+                batch: None,
+                time: newest.time(),
+            };
+            let expansion = intent.expand(before, self.store.settings()).await?;
+            if expansion.body.writes.is_empty() {
+                return Ok(nothing);
+            }
+            let is_last = attempt == EXPANSIONS_MAX || expansion.cost == Cost::Small;
+            let (reply, answer) = oneshot::channel();
+            let ticket = Arc::new(CommitTicket::new());
+            let request = CommitRequest {
+                epoch: self.snapshot.view().epoch,
+                snapshot_seq: self.snapshot.position().seq,
+                reads: match is_last {
+                    true => std::mem::take(&mut self.reads),
+                    false => self.reads.clone(),
+                },
+                tokens: self.tokens.clone(),
+                intent: intent.clone(),
+                expanded_at: Some(newest.position().seq),
+                expansion,
+                cost_max: if is_last { Cost::Large } else { Cost::Small },
+                ticket: ticket.clone(),
+                room: None,
+                reply,
+            };
+            match self.store.submit(request, ticket, answer).await {
+                Err(error) if !is_last && error.conflict() == Some(&Conflict::Indexes) => {
+                    attempt += 1;
+                }
+                result => return result,
+            }
         }
-        let (reply, answer) = oneshot::channel();
-        let ticket = Arc::new(CommitTicket::new());
-        let request = CommitRequest {
-            epoch: self.snapshot.view().epoch,
-            snapshot_seq: self.snapshot.position().seq,
-            reads: std::mem::take(&mut self.reads),
-            tokens: std::mem::take(&mut self.tokens),
-            intent,
-            expanded_at: Some(newest.position().seq),
-            expansion,
-            ticket: ticket.clone(),
-            room: None,
-            reply,
-        };
-        self.store.submit(request, ticket, answer).await
     }
 }
 

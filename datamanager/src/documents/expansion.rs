@@ -29,9 +29,22 @@ pub(crate) struct Expansion {
     pub(crate) body: TransactionBody,
     /// What it rests on.
     pub(crate) basis: ReadSet,
-    /// Whether working it out again is cheap enough for the committer.
-    pub(crate) is_repeatable: bool,
+    pub(crate) cost: Cost,
 }
+
+/// What working an expansion out again costs, while all other commits wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cost {
+    /// The committer does it.
+    Small,
+    /// The committer does it if the caller's have been out of date again and again: many documents are written.
+    Large,
+    /// The committer does not do it: all documents of a type were read.
+    Unbounded,
+}
+
+/// Documents that the committer works out without hesitation, at most.
+const SMALL_DOCUMENTS_MAX: usize = 1_000;
 
 /// The state that a transaction is put on top of: a view, and the transactions before it in the same record.
 pub(crate) struct Before<'a> {
@@ -69,7 +82,7 @@ impl Intent {
             before,
             settings,
             basis: ReadSet::default(),
-            is_repeatable: true,
+            cost: Cost::Small,
             extra: BTreeMap::new(),
         };
         expander.run().await?;
@@ -84,7 +97,7 @@ impl Intent {
         Ok(Expansion {
             body,
             basis: expander.basis,
-            is_repeatable: expander.is_repeatable,
+            cost: expander.cost,
         })
     }
 }
@@ -119,7 +132,7 @@ struct Expander<'a> {
     before: Before<'a>,
     settings: &'a Settings,
     basis: ReadSet,
-    is_repeatable: bool,
+    cost: Cost,
     extra: BTreeMap<EntryKey, ExtraWrite>,
 }
 
@@ -148,6 +161,9 @@ impl<'a> Expander<'a> {
                 reindex,
             };
             documents.entry(data_type).or_default().push(pending);
+        }
+        if documents.values().map(Vec::len).sum::<usize>() > SMALL_DOCUMENTS_MAX {
+            self.cost = Cost::Large;
         }
         for (data_type, pending) in &documents {
             self.expand_documents(data_type, pending).await?;
@@ -361,7 +377,7 @@ impl<'a> Expander<'a> {
         let own: BTreeSet<&EntryKey> = documents.iter().map(|pending| pending.key).collect();
         let document_type = documents.first().map(|pending| pending.document_type);
         // All of it was looked at, so any write to the type would be a reason to look again: not in the committer.
-        self.is_repeatable = false;
+        self.cost = Cost::Unbounded;
         let (low, high) = (raw_key(data_type, b""), type_end(data_type));
         self.basis.add_range(low.clone(), high.clone());
         let mut merge = self

@@ -443,6 +443,59 @@ fn an_expired_document_is_in_no_index_and_leaves_its_key_to_others() {
 }
 
 #[test]
+fn expired_documents_and_their_index_entries_leave_the_data_files() {
+    let host = Host::new(19);
+    host.run(async |store| {
+        let users = store.collection::<User>().unwrap();
+        let soon = store
+            .snapshot()
+            .time()
+            .saturating_add(std::time::Duration::from_secs(5));
+        for number in 0..10 {
+            let mut user = User::new(&number.to_string(), &format!("n{number}"), "red", number);
+            user.until = (number > 0).then_some(soon);
+            users.put(&user).await.unwrap();
+        }
+        let process = host.process();
+        let clock: &dyn datamanager::environment::Environment = process.as_ref();
+        clock.sleep(std::time::Duration::from_secs(6)).await;
+        // What has expired is gone at the time of a record.
+        store.put_raw("other", "1", "x").await.unwrap();
+        store.checkpoint().await.unwrap();
+        store.compact().await.unwrap();
+        let entries: u64 = store.stats().runs.iter().map(|run| run.entries).sum();
+        // One document with its three entries, the catalog, and the other entry.
+        assert_eq!(entries, 6);
+        assert_eq!(users.count_by(&Query::by("name")).await.unwrap(), 1);
+        assert!(users.verify_indexes().await.unwrap().damage.is_empty());
+    });
+}
+
+#[test]
+fn two_processes_that_create_the_same_unique_key_at_once_do_not_both_succeed() {
+    for seed in 0..10 {
+        let site = crate::site::Site::new(seed);
+        site.run(async || {
+            let (a, b) = (site.process("a"), site.process("b"));
+            let (first, second) = (site.open(&a).await, site.open(&b).await);
+            let ann = [
+                User::new("1", "ann", "red", 1),
+                User::new("2", "ann", "red", 1),
+            ];
+            let (left, right) = futures::join!(put(&first, &ann[0]), put(&second, &ann[1]));
+            let failed: Vec<Error> = [left, right].into_iter().filter_map(Result::err).collect();
+            assert_eq!(failed.len(), 1, "seed {seed}");
+            assert_eq!(failed[0].kind(), ErrorKind::NotUnique, "{:?}", failed[0]);
+            for store in [&first, &second] {
+                store.latest_snapshot().await.unwrap();
+                assert_eq!(ids(store, &Query::by("name")).await.len(), 1);
+                store.close().await.unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn a_document_that_cannot_be_decoded_is_named_and_a_scan_goes_on_behind_it() {
     #[derive(Debug, Serialize, Deserialize)]
     struct Note {

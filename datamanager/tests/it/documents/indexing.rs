@@ -348,6 +348,35 @@ async fn check_against_documents(store: &DataManager) {
     }
 }
 
+/// More documents than the committer works out by itself at once, some of them written by others meanwhile.
+#[test]
+fn a_large_transaction_of_documents_does_not_conflict_with_who_writes_them_meanwhile() {
+    Host::new(12).run(async |store| {
+        let items = store.collection::<ItemV2>().unwrap();
+        let large = async {
+            for round in 0..5 {
+                let mut transaction = store.begin();
+                for number in 0..1_500 {
+                    let name = format!("{round}-{number}");
+                    let item = ItemV2::new(&format!("{number:06}"), &name, round);
+                    transaction.put(&item).unwrap();
+                }
+                transaction.commit().await.unwrap();
+            }
+        };
+        let small = async {
+            for round in 0..100 {
+                let item = ItemV2::new("000700", &format!("small-{round}"), 1_000 + round);
+                items.put(&item).await.unwrap();
+            }
+        };
+        futures::join!(large, small);
+        let damage = items.verify_indexes().await.unwrap().damage;
+        assert!(damage.is_empty(), "{damage:?}");
+        assert_eq!(store.count("item").await.unwrap(), 1_500);
+    });
+}
+
 /// The power fails again and again while 6,000 documents are indexed; the work goes on where it was.
 #[test]
 fn a_rebuild_goes_on_where_it_was_after_a_power_cut() {
