@@ -202,7 +202,6 @@ impl Jobs {
     }
 
     /// Takes in the entries, and returns what they say of indexes.
-
     async fn read_input(
         &self,
         input: Input,
