@@ -33,7 +33,7 @@ pub use document::Document;
 pub use document_scan::DocumentScan;
 pub use index_key::{FieldKind, IndexField, IndexKey, KeyEncoder};
 pub use index_scan::IndexScan;
-pub use indexer::IndexStatus;
+pub use indexer::{IndexStatus, IndexedType};
 pub use indexes::Indexes;
 pub use query::{IndexCursor, Query};
 pub use verify::IndexVerification;
