@@ -42,6 +42,7 @@ pub use view::{View, ViewChange};
 pub(crate) use catalog::Catalog;
 pub(crate) use document_type::DocumentTypes;
 pub(crate) use expansion::{Before, Expansion};
+pub(crate) use index_entry::IndexEntryKey;
 pub(crate) use indexer::keep_indexes_built;
 pub(crate) use intent::{CatalogChange, Intent, PendingWrite, WriteKind};
 pub(crate) use own_documents::OwnDocuments;
