@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::Error;
+use crate::documents::IndexEntryKey;
 
 /// Bytes in a data type's name, at most.
 pub const DATA_TYPE_BYTES_MAX: usize = 64;
@@ -121,15 +122,21 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(&str, &[u8])> {
     (!data_type.is_empty()).then_some((data_type, &key[zero + 1..]))
 }
 
-/// Type and id of a key as text for messages.
+/// Type and id of a key as text for messages; what stands for the id of an internal entry says what the entry is of.
 pub(crate) fn describe_key(key: &[u8]) -> (String, String) {
-    match split_key(key) {
-        Some((data_type, id)) => (
-            data_type.to_owned(),
-            String::from_utf8_lossy(id).into_owned(),
-        ),
-        None => (String::new(), String::from_utf8_lossy(key).into_owned()),
-    }
+    let Some((data_type, id)) = split_key(key) else {
+        return (String::new(), String::from_utf8_lossy(key).into_owned());
+    };
+    let described = match data_type {
+        INDEX_TYPE => IndexEntryKey::parse(key).map(|entry| entry.to_string()),
+        PREVIOUS_TYPE => split_key(id).map(|_| {
+            let (data_type, id) = describe_key(id);
+            format!("{id:?} of {data_type}")
+        }),
+        _ => None,
+    };
+    let id = described.unwrap_or_else(|| String::from_utf8_lossy(id).into_owned());
+    (data_type.to_owned(), id)
 }
 
 #[cfg(test)]

@@ -82,8 +82,8 @@ pub use cursor::Cursor;
 pub use data_manager::DataManager;
 pub use documents::{
     Change, ChangedDocuments, Changes, Collection, Document, DocumentScan, FieldKind, IndexCursor,
-    IndexField, IndexKey, IndexScan, IndexState, IndexStatus, IndexVerification, Indexes,
-    KeyEncoder, Previous, Query, View, ViewChange,
+    IndexField, IndexKey, IndexScan, IndexState, IndexStatus, IndexVerification, IndexedType,
+    Indexes, KeyEncoder, Previous, Query, View, ViewChange,
 };
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind, UniqueViolation};

@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::control::ControlRecord;
-use crate::entry_key::split_key;
+use crate::entry_key::describe_key;
 use crate::log::follows;
 use crate::record::{Record, RecordBody};
 use crate::{Error, Position, RecordId, Timestamp};
@@ -37,7 +37,8 @@ pub struct RecordInfo {
 pub struct WriteInfo {
     /// The data type; internal ones begin with `!`.
     pub data_type: String,
-    /// The id, as text.
+    /// The id; of an internal entry a text for people that says what it is of, such as `name#1 of user: "bob"` for the first
+    /// build of an index.
     pub id: String,
     /// Bytes of the value; `None` for a delete.
     pub value_bytes: Option<u64>,
@@ -110,10 +111,10 @@ fn control_json(control: &ControlRecord) -> Option<serde_json::Value> {
 
 impl WriteInfo {
     fn of(write: &crate::record::Write) -> WriteInfo {
-        let (data_type, id) = split_key(&write.key).unwrap_or(("", &write.key));
+        let (data_type, id) = describe_key(&write.key);
         WriteInfo {
-            data_type: data_type.to_owned(),
-            id: String::from_utf8_lossy(id).into_owned(),
+            data_type,
+            id,
             value_bytes: write.value.as_ref().map(|value| value.len() as u64),
             expires_at: write.expires_at,
         }

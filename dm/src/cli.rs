@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use datamanager::LogKind;
 
-use crate::commands::{ExportArgs, LoadArgs, MaintenanceAction, ScanArgs, parse_term};
+use crate::commands::{ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term};
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
@@ -72,6 +72,8 @@ pub(crate) enum Command {
         /// The file with the bytes to store; - is standard input
         #[arg(default_value = "-")]
         file: PathBuf,
+        #[command(flatten)]
+        indexes: MarkStale,
     },
     /// Print the stored bytes of one entry
     ///
@@ -89,6 +91,8 @@ pub(crate) enum Command {
         #[arg(value_name = "TYPE")]
         data_type: String,
         id: String,
+        #[command(flatten)]
+        indexes: MarkStale,
     },
     /// Print the entries of a type in order, the stored bytes and a line feed each
     ///
@@ -186,9 +190,20 @@ pub(crate) enum Command {
         #[arg(value_name = "TYPE")]
         data_type: String,
         prefix: String,
+        #[command(flatten)]
+        indexes: MarkStale,
     },
     /// Delete all entries of a type; can be repeated after a failure
     Drop {
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        #[command(flatten)]
+        indexes: MarkStale,
+    },
+    /// Mark all indexes of a type stale, so that the next program that knows the type builds them anew
+    ///
+    /// Exit code 3 if the type has no indexes.
+    Reindex {
         #[arg(value_name = "TYPE")]
         data_type: String,
     },

@@ -2,6 +2,7 @@
 
 mod entries;
 mod follow;
+mod indexes;
 mod inspect;
 mod listing;
 mod load;
@@ -14,6 +15,7 @@ use datamanager::DataManager;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
 
+pub(crate) use indexes::MarkStale;
 pub(crate) use listing::ScanArgs;
 pub(crate) use load::LoadArgs;
 pub(crate) use maintenance::parse_term;
@@ -29,9 +31,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
             data_type,
             id,
             file,
-        } => entries::put(store, output, &data_type, &id, &file).await,
+            indexes,
+        } => entries::put(store, output, &data_type, &id, &file, indexes).await,
         Command::Get { data_type, id } => entries::get(store, output, &data_type, &id).await,
-        Command::Delete { data_type, id } => entries::delete(store, output, &data_type, &id).await,
+        Command::Delete {
+            data_type,
+            id,
+            indexes,
+        } => entries::delete(store, output, &data_type, &id, indexes).await,
         Command::Scan(args) => listing::scan(store, output, &args).await,
         Command::Types => listing::types(store, output).await,
         Command::Count { data_type } => listing::count(store, output, &data_type).await,
@@ -53,12 +60,15 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::SwitchLog { to } => sharing::switch_log(store, &to).await,
         Command::Upgrade => sharing::upgrade(store).await,
-        Command::DeletePrefix { data_type, prefix } => {
-            maintenance::delete_prefix(store, output, &data_type, &prefix).await
+        Command::DeletePrefix {
+            data_type,
+            prefix,
+            indexes,
+        } => maintenance::delete_prefix(store, output, &data_type, &prefix, indexes).await,
+        Command::Drop { data_type, indexes } => {
+            maintenance::delete_prefix(store, output, &data_type, "", indexes).await
         }
-        Command::Drop { data_type } => {
-            maintenance::delete_prefix(store, output, &data_type, "").await
-        }
+        Command::Reindex { data_type } => indexes::reindex(store, output, &data_type).await,
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Source: `docs/formats.md`, section "Index entry".
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::index_key::{EncodedKey, KEY_END, describe_key_fields, key_len};
@@ -107,6 +109,23 @@ impl<'a> IndexEntryKey<'a> {
     }
 }
 
+/// The entry as messages and listings name it: `name#1 of user: "bob"`, with the index's build behind its name, and with
+/// `, document "7"` behind it where the key names the document.
+impl fmt::Display for IndexEntryKey<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.describe();
+        write!(
+            formatter,
+            "{}#{} of {}: {fields}",
+            self.index, self.build, self.data_type
+        )?;
+        match self.id {
+            [] => Ok(()),
+            id => write!(formatter, ", document {:?}", String::from_utf8_lossy(id)),
+        }
+    }
+}
+
 fn split_name(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     let name = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -121,4 +140,28 @@ pub(crate) fn document_id<'a>(key: &'a [u8], value: &'a [u8]) -> Result<&'a str,
     IndexEntryKey::parse(key)
         .and_then(|parts| parts.document_id(value))
         .ok_or_else(|| Error::corrupt(format!("an index entry cannot be read: {key:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry_key::{PREVIOUS_TYPE, describe_key, raw_key};
+
+    #[test]
+    fn internal_entries_are_named_for_people() {
+        let name_of = |key: &[u8]| describe_key(key).1;
+        let (bob, red) = (EncodedKey::of(&"bob"), EncodedKey::of(&("red", 7)));
+        let unique = IndexEntry::new("user", "name", true, 1, &bob, "1");
+        assert_eq!(name_of(&unique.key), r#"name#1 of user: "bob""#);
+        let any = IndexEntry::new("user", "team_age", false, 258, &red, "4\u{e9}");
+        assert_eq!(
+            name_of(&any.key),
+            r#"team_age#258 of user: ("red", 7), document "4é""#
+        );
+        let previous = raw_key(PREVIOUS_TYPE, &raw_key("user", b"1"));
+        assert_eq!(name_of(&previous), r#""1" of user"#);
+        // What cannot be taken apart is shown as it is.
+        assert_eq!(name_of(b"!index\0user"), "user");
+        assert_eq!(name_of(b"!previous\0user"), "user");
+    }
 }

@@ -64,35 +64,48 @@ pub struct IndexStatus {
     pub documents: Option<u64>,
 }
 
+/// A type that has indexes in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct IndexedType {
+    /// The type.
+    pub data_type: String,
+    /// The newest [`generation`](crate::Indexes::generation) of which a program has written: those that know an older one may
+    /// not write documents of the type.
+    pub generation: u32,
+    /// Its indexes, by name.
+    pub indexes: Vec<IndexStatus>,
+}
+
 impl DataManager {
     /// The indexes that a type has in the store, by name; none for a type without.
     ///
     /// # Errors
-    /// `Invalid` for a type outside the limits.
+    /// `Invalid` for a type outside the limits; `Unavailable` when the storage failed.
     pub async fn indexes(&self, data_type: &str) -> Result<Vec<IndexStatus>, Error> {
         check_data_type(data_type)?;
         let snapshot = self.snapshot();
-        let view = snapshot.view();
-        let Some(catalog) = view.control.catalog.get(data_type) else {
-            return Ok(Vec::new());
-        };
-        let found = view.get(&progress_key(data_type)).await?;
-        let stored = found.and_then(|entry| entry.value);
-        let progress = progress_of(stored.as_deref(), &catalog.building());
-        let indexes = catalog.indexes.values().map(|index| IndexStatus {
-            name: index.definition.name.clone(),
-            unique: index.definition.unique,
-            state: index.state.clone(),
-            documents: (index.state == IndexState::Building).then_some(progress.documents),
-        });
-        Ok(indexes.collect())
+        match snapshot.view().control.catalog.get(data_type) {
+            Some(catalog) => index_statuses(&snapshot, data_type, catalog).await,
+            None => Ok(Vec::new()),
+        }
     }
 
-    /// The types that have indexes in the store.
-    pub fn indexed_types(&self) -> Vec<String> {
-        let view = self.inner.shared.view();
-        let types = view.control.catalog.types();
-        types.map(|(data_type, _)| data_type.to_owned()).collect()
+    /// The types that have indexes in the store, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` when the storage failed.
+    pub async fn indexed_types(&self) -> Result<Vec<IndexedType>, Error> {
+        let snapshot = self.snapshot();
+        let mut types = Vec::new();
+        for (data_type, catalog) in snapshot.view().control.catalog.types() {
+            types.push(IndexedType {
+                data_type: data_type.to_owned(),
+                generation: catalog.generation,
+                indexes: index_statuses(&snapshot, data_type, catalog).await?,
+            });
+        }
+        Ok(types)
     }
 
     /// Marks all indexes of a type as out of date, so that the next program that knows the type builds them anew.
@@ -460,6 +473,23 @@ struct Batch {
     skipped: u64,
     /// Whether there are none behind them.
     is_last: bool,
+}
+
+async fn index_statuses(
+    snapshot: &Snapshot,
+    data_type: &str,
+    catalog: &TypeCatalog,
+) -> Result<Vec<IndexStatus>, Error> {
+    let found = snapshot.view().get(&progress_key(data_type)).await?;
+    let stored = found.and_then(|entry| entry.value);
+    let progress = progress_of(stored.as_deref(), &catalog.building());
+    let indexes = catalog.indexes.values().map(|index| IndexStatus {
+        name: index.definition.name.clone(),
+        unique: index.definition.unique,
+        state: index.state.clone(),
+        documents: (index.state == IndexState::Building).then_some(progress.documents),
+    });
+    Ok(indexes.collect())
 }
 
 fn progress_key(data_type: &str) -> EntryKey {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use datamanager::{DataManager, Position, Settings, check_data_type, check_id};
 
 use crate::cli::StoreArgs;
-use crate::commands::close_after;
+use crate::commands::{MarkStale, close_after};
 use crate::commit::commit;
 use crate::exit::Reason;
 use crate::output::{self, Output};
@@ -20,6 +20,7 @@ pub(super) async fn put(
     data_type: &str,
     id: &str,
     file: &Path,
+    indexes: MarkStale,
 ) -> anyhow::Result<()> {
     // Before anything is made: a wrong name leaves no trace.
     check_data_type(data_type).map_err(Reason::argument)?;
@@ -32,9 +33,10 @@ pub(super) async fn put(
         transaction
             .put_raw(data_type, id, value.clone())
             .map_err(Reason::argument)?;
+        indexes.apply(&mut transaction);
         Ok(transaction)
     });
-    let position = result.await;
+    let position = indexes.explain(&store, data_type, result.await).await;
     let position = close_after(store, position).await?;
     tell_position(output, position)
 }
@@ -98,9 +100,10 @@ pub(super) async fn delete(
     output: Output,
     data_type: &str,
     id: &str,
+    indexes: MarkStale,
 ) -> anyhow::Result<()> {
     let store = store.open().await?;
-    let position = commit(&store, async |mut transaction| {
+    let result = commit(&store, async |mut transaction| {
         let found = transaction
             .get_raw(data_type, id)
             .await
@@ -109,9 +112,10 @@ pub(super) async fn delete(
             return Err(absent(&store, data_type, id).into());
         }
         transaction.delete_raw(data_type, id)?;
+        indexes.apply(&mut transaction);
         Ok(transaction)
-    })
-    .await;
+    });
+    let position = indexes.explain(&store, data_type, result.await).await;
     let position = close_after(store, position).await?;
     tell_position(output, position)
 }

@@ -4,6 +4,7 @@ use anyhow::bail;
 use datamanager::{Instance, Mode, RecordInfo, Timestamp};
 use futures::TryStreamExt;
 
+use super::indexes;
 use crate::cli::StoreArgs;
 use crate::output::{Output, counted};
 
@@ -12,9 +13,11 @@ pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Res
     let stats = store.stats();
     let maintenance = store.maintenance();
     let instances = store.instances().await?;
+    let indexed_types = store.indexed_types().await?;
     if output.is_json() {
         let mut figures = serde_json::to_value(&stats)?;
         figures["maintenance"] = serde_json::to_value(&maintenance)?;
+        figures["indexed_types"] = serde_json::to_value(&indexed_types)?;
         figures["instances"] = serde_json::to_value(&instances)?;
         output.json(&figures)?;
         return output.finish();
@@ -46,6 +49,9 @@ pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Res
             counted(run.entries, "entry"),
             counted(run.bytes, "byte")
         ))?;
+    }
+    for line in indexed_types.iter().flat_map(indexes::shown_lines) {
+        output.line(line)?;
     }
     for instance in &instances {
         output.line(shown_instance(instance))?;
@@ -144,12 +150,20 @@ fn shown_record(record: &RecordInfo) -> String {
     let content = match &record.control {
         Some(control) => format!("control {control}"),
         None => {
-            let writes = record.transactions.iter().map(Vec::len).sum::<usize>();
-            format!(
+            let writes = record.transactions.iter().flatten();
+            let internal = writes
+                .clone()
+                .filter(|write| write.data_type.starts_with('!'))
+                .count();
+            let content = format!(
                 "{}, {}",
                 counted(record.transactions.len() as u64, "transaction"),
-                counted(writes as u64, "write")
-            )
+                counted(writes.count() as u64, "write")
+            );
+            match internal {
+                0 => content,
+                internal => format!("{content}, {internal} of them internal"),
+            }
         }
     };
     let stray = match record.in_chain {

@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::cli::StoreArgs;
 use crate::commands::close_after;
 use crate::commands::entries::shown;
+use crate::commands::indexes::MarkStale;
 use crate::commit::{self, Settled, settle};
 use crate::exit::Reason;
 use crate::output::{self, Output, OutputClosed, counted};
@@ -61,6 +62,9 @@ pub(crate) struct LoadArgs {
     /// Overwrite entries that are already present, instead of stopping at the first
     #[arg(long)]
     replace: bool,
+
+    #[command(flatten)]
+    indexes: MarkStale,
 }
 
 pub(super) async fn load(store: &StoreArgs, output: Output, args: &LoadArgs) -> anyhow::Result<()> {
@@ -85,6 +89,7 @@ pub(super) async fn load(store: &StoreArgs, output: Output, args: &LoadArgs) -> 
         started: Instant::now(),
     };
     let result = loader.run(batches).await;
+    let result = args.indexes.explain(&store, &args.data_type, result).await;
     let result = result.with_context(|| format!("cannot load {}", shown(&args.file)));
     close_after(store, result).await
 }
@@ -274,6 +279,7 @@ impl Loader<'_> {
                 .put_raw(data_type, id, batch.text(document))
                 .with_context(|| place.to_string())?;
         }
+        self.args.indexes.apply(&mut transaction);
         Ok(transaction)
     }
 

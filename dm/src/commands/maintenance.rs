@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use datamanager::{DeleteOptions, Pin};
+use datamanager::{DeleteOptions, Pin, check_data_type};
 use indicatif::ProgressBar;
 
 use super::close_after;
+use super::indexes::MarkStale;
 use super::inspect::shown_time;
 use crate::cli::StoreArgs;
 use crate::exit::Reason;
@@ -148,18 +149,19 @@ pub(super) async fn delete_prefix(
     mut output: Output,
     data_type: &str,
     prefix: &str,
+    indexes: MarkStale,
 ) -> anyhow::Result<()> {
+    check_data_type(data_type).map_err(Reason::argument)?;
     let store = store.open().await?;
     let bar = ProgressBar::new_spinner().with_message("entries deleted");
-    let deleted = store
-        .delete_prefix(
-            data_type,
-            prefix,
-            DeleteOptions::new().progress(|deleted| bar.set_position(deleted)),
-        )
-        .await;
+    let options = DeleteOptions::new()
+        .allow_stale_indexes(indexes.is_allowed())
+        .progress(|deleted| bar.set_position(deleted));
+    let deleted = store.delete_prefix(data_type, prefix, options).await;
     bar.finish_and_clear();
-    let deleted = close_after(store, deleted.map_err(Reason::argument)).await?;
+    let deleted = deleted.map_err(anyhow::Error::from);
+    let deleted = indexes.explain(&store, data_type, deleted).await;
+    let deleted = close_after(store, deleted).await?;
     if output.is_json() {
         output.json(&serde_json::json!({ "deleted": deleted }))?;
     } else {

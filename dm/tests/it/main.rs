@@ -10,6 +10,7 @@ mod damage;
 mod entries;
 mod follow;
 mod full_disk;
+mod indexes;
 mod load;
 mod maintenance;
 mod memory;

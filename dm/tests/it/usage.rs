@@ -33,6 +33,9 @@ fn names_outside_the_limits_are_refused() {
         &["scan", "User"],
         &["count", "User"],
         &["load", "User", "-"],
+        &["delete-prefix", "User", "x"],
+        &["drop", "User"],
+        &["reindex", "User"],
     ] {
         place
             .dm(arguments)
@@ -77,6 +80,7 @@ fn help_names_every_command() {
     let words: Vec<&str> = help.split_whitespace().collect();
     for command in [
         "put", "get", "delete", "scan", "types", "count", "load", "status", "verify", "wal",
+        "reindex",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),

@@ -115,6 +115,29 @@ fn documents_that_were_there_before_their_indexes_are_found_when_these_are_built
 }
 
 #[test]
+fn types_with_indexes_are_listed_with_generation_and_state() {
+    Host::new(12).run(async |store| {
+        assert_eq!(store.indexed_types().await.unwrap(), []);
+        store.put_raw("other", "1", "{}").await.unwrap();
+        let items = store.collection::<ItemV2>().unwrap();
+        items.put(&ItemV2::new("1", "a", 1)).await.unwrap();
+        let types = store.indexed_types().await.unwrap();
+        assert_eq!(types.len(), 1);
+        assert_eq!(
+            (types[0].data_type.as_str(), types[0].generation),
+            ("item", 2)
+        );
+        assert_eq!(types[0].indexes, store.indexes("item").await.unwrap());
+        let indexes = types[0].indexes.iter();
+        let indexes: Vec<_> = indexes
+            .map(|index| (index.name.as_str(), index.unique, index.state.clone()))
+            .collect();
+        let ready = || IndexState::Ready;
+        assert_eq!(indexes, [("name", true, ready()), ("size", false, ready())]);
+    });
+}
+
+#[test]
 fn raw_writes_to_a_type_with_indexes_are_refused_or_make_them_stale() {
     Host::new(2).run(async |store| {
         let items = store.collection::<ItemV2>().unwrap();
