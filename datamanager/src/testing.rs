@@ -18,6 +18,8 @@
 //! # Ok::<(), datamanager::testing::SimulationError>(())
 //! ```
 
+pub mod history;
+
 mod child_process;
 mod counting_files;
 mod draw;

@@ -8,6 +8,7 @@ mod documents;
 mod durability;
 mod fixtures;
 mod follow;
+mod history;
 mod host;
 mod model;
 mod opening;
