@@ -136,6 +136,10 @@ async fn serve(listener: TcpListener, service: S3Service) {
             tokio::task::yield_now().await;
             continue;
         };
+        // Without this the content of an object waits until the client has acknowledged the head of the answer.
+        if let Err(error) = socket.set_nodelay(true) {
+            log::debug!("answers of the S3 server may be late: {error}");
+        }
         let service = service.clone();
         tokio::spawn(async move {
             let connections = ConnectionBuilder::new(TokioExecutor::new());
