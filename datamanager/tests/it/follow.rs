@@ -1,17 +1,15 @@
 //! Following the store.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use datamanager::environment::Environment;
-use datamanager::testing::{SimulatedObjects, Simulation};
 use datamanager::{
-    Builder, Cursor, DataManager, ErrorKind, ExportOptions, Follow, FollowedTransaction,
-    ImportOptions, LogKind,
+    Cursor, DataManager, ErrorKind, ExportOptions, Follow, FollowedTransaction, ImportOptions,
+    LogKind,
 };
 use futures::StreamExt;
 
 use crate::host::Host;
+use crate::place::{Place, on_each_place};
 
 /// Commits a transaction of two writes.
 async fn commit(store: &DataManager, number: u32) {
@@ -226,105 +224,89 @@ fn a_listener_beside_the_writer_gets_every_transaction() {
         .unwrap();
 }
 
-#[test]
-fn listeners_of_a_shared_store_get_the_transactions_of_all_processes() {
-    let simulation = Simulation::new(8);
-    let objects = SimulatedObjects::new(&simulation);
-    let open = async |name: &str| {
-        let process = simulation.environment(name);
-        let builder = Builder::from_ost(objects.ost(&process, "base"))
-            .environment(process as Arc<dyn Environment>)
-            .log(LogKind::Object);
-        builder.open().await.unwrap()
-    };
-    simulation
-        .run_until(async {
-            let (first, second) = (open("a").await, open("b").await);
-            let start = first.follow_new().cursor();
-            let (mut near, mut far) = (first.follow(start), second.follow(start));
-            for number in 0..20 {
-                let store = if number % 2 == 0 { &first } else { &second };
-                store.latest_snapshot().await.unwrap();
-                commit(store, number).await;
-            }
-            let expected = Vec::from_iter(0..20);
-            assert_eq!(next_numbers(&mut near, 20).await, expected);
-            assert_eq!(next_numbers(&mut far, 20).await, expected);
-            first.close().await.unwrap();
-            second.close().await.unwrap();
-        })
-        .unwrap();
+on_each_place!(
+    listeners_of_a_shared_store_get_the_transactions_of_all_processes,
+    listeners_get_everything_before_an_import_and_then_where_it_begins,
+);
+
+pub(crate) async fn listeners_of_a_shared_store_get_the_transactions_of_all_processes(
+    place: &Place,
+) {
+    let (first, second) = (place.open("a").await, place.open("b").await);
+    let reader = place.builder("c").read_only().open().await.unwrap();
+    let start = first.follow_new().cursor();
+    let mut listeners = [&first, &second, &reader].map(|store| store.follow(start));
+    for number in 0..20 {
+        let store = if number % 2 == 0 { &first } else { &second };
+        store.latest_snapshot().await.unwrap();
+        commit(store, number).await;
+    }
+    let expected = Vec::from_iter(0..20);
+    for listener in &mut listeners {
+        assert_eq!(next_numbers(listener, 20).await, expected);
+    }
+    for store in [&first, &second, &reader] {
+        store.close().await.unwrap();
+    }
 }
 
-#[test]
-fn listeners_get_everything_before_an_import_and_then_where_it_begins() {
-    let simulation = Simulation::new(9);
-    let objects = SimulatedObjects::new(&simulation);
-    let open = async |name: &str| {
-        let process = simulation.environment(name);
-        let builder = Builder::from_ost(objects.ost(&process, "base"))
-            .environment(process as Arc<dyn Environment>)
-            .log(LogKind::Object);
-        builder.open().await.unwrap()
+pub(crate) async fn listeners_get_everything_before_an_import_and_then_where_it_begins(
+    place: &Place,
+) {
+    let (first, second) = (place.open("a").await, place.open("b").await);
+    let start = first.follow_new().cursor();
+    let (mut near, mut far) = (first.follow(start), second.follow(start));
+    for number in 0..10 {
+        commit(&first, number).await;
+    }
+    assert_eq!(next_numbers(&mut near, 10).await, Vec::from_iter(0..10));
+    assert_eq!(next_numbers(&mut far, 4).await, Vec::from_iter(0..4));
+    let middle: Cursor = far.cursor().to_string().parse().unwrap();
+    let mut export = first.export(ExportOptions::new()).await.unwrap();
+    let mut exported = Vec::new();
+    while let Some(piece) = export.next().await.unwrap() {
+        exported.extend_from_slice(&piece);
+    }
+    for number in 10..15 {
+        commit(&first, number).await;
+    }
+    first.maintenance_on().await.unwrap();
+    let input = std::io::Cursor::new(exported);
+    let import = async {
+        let report = first.import(input, ImportOptions::new()).await;
+        report.unwrap().base
     };
-    simulation
-        .run_until(async {
-            let (first, second) = (open("a").await, open("b").await);
-            let start = first.follow_new().cursor();
-            let (mut near, mut far) = (first.follow(start), second.follow(start));
-            for number in 0..10 {
-                commit(&first, number).await;
-            }
-            assert_eq!(next_numbers(&mut near, 10).await, Vec::from_iter(0..10));
-            assert_eq!(next_numbers(&mut far, 4).await, Vec::from_iter(0..4));
-            let middle: Cursor = far.cursor().to_string().parse().unwrap();
-            let mut export = first.export(ExportOptions::new()).await.unwrap();
-            let mut exported = Vec::new();
-            while let Some(piece) = export.next().await.unwrap() {
-                exported.extend_from_slice(&piece);
-            }
-            for number in 10..15 {
-                commit(&first, number).await;
-            }
-            first.maintenance_on().await.unwrap();
-            let input = std::io::Cursor::new(exported);
-            let import = async {
-                let report = first.import(input, ImportOptions::new()).await;
-                report.unwrap().base
-            };
-            // One listener waits at the end while the import takes effect.
-            let (base, live) = futures::join!(import, async {
-                let numbers = next_numbers(&mut near, 5).await;
-                (numbers, near.next().await.unwrap_err())
-            });
-            assert_eq!(live.0, Vec::from_iter(10..15));
-            assert_eq!(live.1.kind(), ErrorKind::Diverged, "{:?}", live.1);
-            assert_eq!(live.1.base(), Some(base));
-            assert_eq!(near.next().await.unwrap_err().base(), Some(base));
+    // One listener waits at the end while the import takes effect.
+    let (base, live) = futures::join!(import, async {
+        let numbers = next_numbers(&mut near, 5).await;
+        (numbers, near.next().await.unwrap_err())
+    });
+    assert_eq!(live.0, Vec::from_iter(10..15));
+    assert_eq!(live.1.kind(), ErrorKind::Diverged, "{:?}", live.1);
+    assert_eq!(live.1.base(), Some(base));
+    assert_eq!(near.next().await.unwrap_err().base(), Some(base));
 
-            let (mut early, mut late) = (second.follow(start), first.follow(middle));
-            for (listener, from) in [(&mut far, 4), (&mut early, 0), (&mut late, 4)] {
-                let expected = Vec::from_iter(from..15);
-                let numbers = next_numbers(listener, expected.len()).await;
-                assert_eq!(numbers, expected);
-                let error = listener.next().await.unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Diverged, "{error:?}");
-                assert_eq!(error.base(), Some(base));
-            }
+    let (mut early, mut late) = (second.follow(start), first.follow(middle));
+    for (listener, from) in [(&mut far, 4), (&mut early, 0), (&mut late, 4)] {
+        let expected = Vec::from_iter(from..15);
+        let numbers = next_numbers(listener, expected.len()).await;
+        assert_eq!(numbers, expected);
+        let error = listener.next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Diverged, "{error:?}");
+        assert_eq!(error.base(), Some(base));
+    }
 
-            first.maintenance_off(false).await.unwrap();
-            for store in [&first, &second] {
-                store.latest_snapshot().await.unwrap();
-                let (snapshot, mut follow) = store.snapshot_and_follow();
-                let value = snapshot.get_raw("left", "x").await.unwrap().unwrap();
-                let there: u32 = std::str::from_utf8(&value).unwrap().parse().unwrap();
-                commit(store, there + 1).await;
-                assert_eq!(next_numbers(&mut follow, 1).await, [there + 1]);
-            }
-            first.close().await.unwrap();
-            second.close().await.unwrap();
-        })
-        .unwrap();
+    first.maintenance_off(false).await.unwrap();
+    for store in [&first, &second] {
+        store.latest_snapshot().await.unwrap();
+        let (snapshot, mut follow) = store.snapshot_and_follow();
+        let value = snapshot.get_raw("left", "x").await.unwrap().unwrap();
+        let there: u32 = std::str::from_utf8(&value).unwrap().parse().unwrap();
+        commit(store, there + 1).await;
+        assert_eq!(next_numbers(&mut follow, 1).await, [there + 1]);
+    }
+    first.close().await.unwrap();
+    second.close().await.unwrap();
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Export, import, maintenance and the switch from one log to another.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use datamanager::environment::Environment;
 use datamanager::testing::ObjectFaults;
 use datamanager::{
-    DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind, Mode,
-    ScanOptions,
+    Builder, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind,
+    Mode, ScanOptions,
 };
+use ost::testing::S3Server;
 
 use crate::host::Host;
+use crate::place::{Place, on_each_place};
 use crate::site::Site;
 
 async fn fill(store: &DataManager, data_type: &str, count: usize) {
@@ -23,7 +26,10 @@ async fn fill(store: &DataManager, data_type: &str, count: usize) {
     transaction.commit().await.unwrap();
 }
 
-async fn dump(store: &DataManager) -> Vec<(String, String, Vec<u8>)> {
+/// Type, id and value of all entries.
+type Dump = Vec<(String, String, Vec<u8>)>;
+
+async fn dump(store: &DataManager) -> Dump {
     let snapshot = store.latest_snapshot().await.unwrap();
     let mut entries = Vec::new();
     for data_type in snapshot.types().await.unwrap() {
@@ -50,71 +56,184 @@ async fn import(store: &DataManager, bytes: Vec<u8>) -> Result<u64, Error> {
     Ok(report.entries)
 }
 
-#[test]
-fn an_import_replaces_everything_in_all_formats_on_all_processes_and_after_opening_again() {
-    for (seed, format, zstd) in [
-        (1, ExportFormat::Native, false),
-        (2, ExportFormat::Native, true),
-        (3, ExportFormat::Agola, false),
-        (4, ExportFormat::Agola, true),
+on_each_place!(
+    an_import_replaces_everything_in_all_formats_on_all_processes_and_after_opening_again,
+    no_write_is_accepted_behind_the_position_of_the_maintenance,
+    one_writer_does_everything_that_there_is,
+);
+
+pub(crate) async fn an_import_replaces_everything_in_all_formats_on_all_processes_and_after_opening_again(
+    place: &Place,
+) {
+    for (format, zstd) in [
+        (ExportFormat::Native, false),
+        (ExportFormat::Native, true),
+        (ExportFormat::Agola, false),
+        (ExportFormat::Agola, true),
     ] {
-        let source = Host::new(seed);
-        let (bytes, expected) = source.run(async |store| {
-            fill(&store, "city", 300).await;
-            store.checkpoint().await.unwrap();
-            fill(&store, "user", 20).await;
-            store.delete_raw("user", "00003").await.unwrap();
-            let options = ExportOptions::new().format(format).zstd(zstd);
-            (export(&store, options).await.unwrap(), dump(&store).await)
-        });
-        assert_eq!(expected.len(), 319);
-
-        let cluster = Site::new(seed);
-        let (one, two) = (cluster.process("one"), cluster.process("two"));
-        cluster
-            .simulation
-            .run_until(async {
-                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
-                fill(&first, "old", 50).await;
-                first.checkpoint().await.unwrap();
-                fill(&second, "older", 50).await;
-                let held = second.latest_snapshot().await.unwrap();
-                let refused = import(&first, bytes.clone()).await.unwrap_err();
-                assert_eq!(refused.kind(), ErrorKind::Invalid);
-                first.maintenance_on().await.unwrap();
-                assert_eq!(import(&first, bytes.clone()).await.unwrap(), 319);
-
-                assert_eq!(dump(&first).await, expected);
-                while second.stats().epoch < 2 {
-                    two.sleep(Duration::from_millis(50)).await;
-                }
-                assert_eq!(dump(&second).await, expected);
-                assert_eq!(held.count("old").await.unwrap(), 50, "a snapshot reads on");
-                assert_eq!(second.maintenance().mode, Mode::Maintenance);
-                let refused = second.put_raw("t", "1", "x").await.unwrap_err();
-                assert_eq!(refused.kind(), ErrorKind::Maintenance);
-                second.maintenance_off(false).await.unwrap();
-                first.latest_snapshot().await.unwrap();
-                first.put_raw("t", "1", "x").await.unwrap();
-                first.delete_raw("t", "1").await.unwrap();
-                first.close().await.unwrap();
-                second.close().await.unwrap();
-
-                // The log is not needed for what was imported.
-                for key in cluster.objects.keys() {
-                    if key.contains("/wal/") {
-                        cluster.objects.remove_directly(&key);
-                    }
-                }
-                let again = cluster.process("three");
-                let store = cluster.open(&again).await;
-                assert_eq!(dump(&store).await, expected);
-                store.close().await.unwrap();
-                let verification = cluster.builder(&again).verify().await.unwrap();
-                assert!(verification.is_sound(), "{:?}", verification.damage);
-            })
-            .unwrap();
+        let options = ExportOptions::new().format(format).zstd(zstd);
+        let (bytes, expected) = exported_elsewhere(options);
+        import_over_other_data(place, bytes, expected).await;
+        for key in place.keys("").await {
+            place.remove(&key).await;
+        }
     }
+}
+
+/// An export of a store that is somewhere else, and what it holds.
+fn exported_elsewhere(options: ExportOptions) -> (Vec<u8>, Dump) {
+    let exported = Mutex::default();
+    Place::simulation(1).run(async |source| {
+        let store = source.open("source").await;
+        fill(&store, "city", 300).await;
+        store.checkpoint().await.unwrap();
+        fill(&store, "user", 20).await;
+        store.delete_raw("user", "00003").await.unwrap();
+        let bytes = export(&store, options).await.unwrap();
+        *exported.lock().unwrap() = (bytes, dump(&store).await);
+        store.close().await.unwrap();
+    });
+    exported.into_inner().unwrap()
+}
+
+async fn import_over_other_data(place: &Place, bytes: Vec<u8>, expected: Dump) {
+    assert_eq!(expected.len(), 319);
+    let (first, second) = (place.open("one").await, place.open("two").await);
+    fill(&first, "old", 50).await;
+    first.checkpoint().await.unwrap();
+    fill(&second, "older", 50).await;
+    let held = second.latest_snapshot().await.unwrap();
+    // Field case IE-10: an import outside of maintenance.
+    let refused = import(&first, bytes.clone()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    first.maintenance_on().await.unwrap();
+    assert_eq!(import(&first, bytes.clone()).await.unwrap(), 319);
+
+    assert_eq!(dump(&first).await, expected);
+    let is_there = async || second.stats().epoch == 2;
+    place.wait_until("the next epoch", is_there).await;
+    assert_eq!(dump(&second).await, expected);
+    assert_eq!(held.count("old").await.unwrap(), 50, "a snapshot reads on");
+    assert_eq!(second.maintenance().mode, Mode::Maintenance);
+    let refused = second.put_raw("t", "1", "x").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Maintenance);
+    second.maintenance_off(false).await.unwrap();
+    first.latest_snapshot().await.unwrap();
+    first.put_raw("t", "1", "x").await.unwrap();
+    first.delete_raw("t", "1").await.unwrap();
+    first.close().await.unwrap();
+    second.close().await.unwrap();
+
+    // The log is not needed for what was imported.
+    for key in place.keys("wal/").await {
+        place.remove(&key).await;
+    }
+    let store = place.open("three").await;
+    assert_eq!(dump(&store).await, expected);
+    store.close().await.unwrap();
+    let verification = place.builder("three").verify().await.unwrap();
+    assert!(verification.is_sound(), "{:?}", verification.damage);
+}
+
+/// Field case IE-03: writes that were accepted while an operator believed the store to be in maintenance.
+pub(crate) async fn no_write_is_accepted_behind_the_position_of_the_maintenance(place: &Place) {
+    let (first, second) = (place.open("one").await, place.open("two").await);
+    fill(&first, "city", 20).await;
+    let bytes = export(&first, ExportOptions::new()).await.unwrap();
+    let expected = dump(&first).await;
+    let writes = async {
+        let mut accepted = Vec::new();
+        loop {
+            assert!(accepted.len() < 10_000, "the writer is never refused");
+            let id = format!("{:05}", accepted.len());
+            match second.put_raw("written", &id, "x").await {
+                Ok(committed) => accepted.push(committed.position),
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                Err(error) => return (accepted, error),
+            }
+        }
+    };
+    let operator = async {
+        let is_written = async || first.count("written").await.unwrap() > 5;
+        place.wait_until("the writer", is_written).await;
+        first.maintenance_on().await.unwrap()
+    };
+    let ((accepted, refused), since) = futures::join!(writes, operator);
+    assert_eq!(refused.kind(), ErrorKind::Maintenance, "{refused:?}");
+    let last = *accepted.last().unwrap();
+    assert!(last.seq < since.seq, "{last} and {since}");
+    let snapshot = first.latest_snapshot().await.unwrap();
+    let stored = snapshot.count("written").await.unwrap();
+    assert_eq!(stored, accepted.len() as u64);
+
+    assert_eq!(import(&first, bytes).await.unwrap(), 20);
+    assert_eq!(dump(&first).await, expected);
+    assert_eq!(dump(&second).await, expected);
+    second.maintenance_off(false).await.unwrap();
+    second.put_raw("city", "new", "x").await.unwrap();
+    first.close().await.unwrap();
+    second.close().await.unwrap();
+}
+
+/// The life of a store with one process at a time, for a service that decides no creates at once.
+pub(crate) async fn one_writer_does_everything_that_there_is(place: &Place) {
+    place.set(|settings| {
+        settings.maintain = false;
+        settings.head_confirm_max = Duration::from_secs(1);
+        settings.file_retention = Duration::ZERO;
+        settings.wal_retention = Duration::ZERO;
+    });
+    let store = place.open("one").await;
+    let mut listener = store.follow_new();
+    fill(&store, "city", 100).await;
+    let mut transaction = store.begin();
+    transaction.get_raw("city", "00001").await.unwrap();
+    transaction.put_raw("city", "00002", "x").unwrap();
+    store.put_raw("city", "00001", "y").await.unwrap();
+    let error = transaction.commit().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    store.pin("first", None).await.unwrap();
+    for round in 0..5 {
+        fill(&store, &format!("round{round}"), 20).await;
+        store.checkpoint().await.unwrap();
+    }
+    store.compact().await.unwrap();
+    let delivered = listener.next().await.unwrap();
+    assert_eq!(delivered.writes.len(), 100);
+    assert!(store.collect_garbage().await.unwrap().log_files == 0);
+    store.unpin("first").await.unwrap();
+    let expected = dump(&store).await;
+    assert_eq!(expected.len(), 200);
+    let removed = async || store.collect_garbage().await.unwrap().log_files > 0;
+    place.wait_until("the log is collected", removed).await;
+    let bytes = export(&store, ExportOptions::new()).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = place.open("two").await;
+    assert_eq!(dump(&store).await, expected);
+    let error = store.follow(delivered.cursor).next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
+    fill(&store, "other", 10).await;
+    store.maintenance_on().await.unwrap();
+    assert_eq!(import(&store, bytes).await.unwrap(), 200);
+    store.maintenance_off(false).await.unwrap();
+    store.put_raw("after", "1", "x").await.unwrap();
+    store.close().await.unwrap();
+
+    let store = place.builder("three").read_only().open().await.unwrap();
+    assert_eq!(store.stats().epoch, 2);
+    assert_eq!(dump(&store).await.len(), 201);
+    store.close().await.unwrap();
+    let report = place.builder("three").verify().await.unwrap();
+    if report.create_if_absent == Some(true) {
+        assert!(report.is_sound(), "{:?}", report.damage);
+    }
+    assert!(
+        report
+            .damage
+            .iter()
+            .all(|damage| damage.what.contains("create-if-absent"))
+    );
 }
 
 #[test]
@@ -230,12 +349,23 @@ fn an_import_killed_at_any_step_leaves_the_old_or_the_new_state_whole() {
 fn a_store_moves_from_one_log_to_the_other_and_back() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("file://{}", directory.path().display());
+    moves_and_comes_back(|| DataManager::builder(&url).unwrap());
+}
+
+/// The log in files is on this machine then.
+#[test]
+fn a_store_on_an_s3_service_moves_from_one_log_to_the_other_and_back() {
+    let (server, directory) = (S3Server::start().unwrap(), tempfile::tempdir().unwrap());
+    moves_and_comes_back(|| Builder::from_ost(server.open("base")).log_directory(directory.path()));
+}
+
+fn moves_and_comes_back(builder: impl Fn() -> Builder) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = DataManager::open(&url).await.unwrap();
+        let store = builder().open().await.unwrap();
+        assert_eq!(store.stats().log, LogKind::File);
         fill(&store, "city", 100).await;
         let expected = dump(&store).await;
-        let builder = || DataManager::builder(&url).unwrap();
         let refused = builder().switch_log(LogKind::Object).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unavailable);
         store.close().await.unwrap();
@@ -316,53 +446,6 @@ fn an_export_passes_over_a_damaged_file_if_it_is_told_to_and_names_it() {
             assert!(rest.len() < 430, "{}", rest.len());
         })
         .unwrap();
-}
-
-/// Field case IE-03: writes that were accepted while an operator believed the store to be in maintenance.
-#[test]
-fn no_write_is_accepted_behind_the_position_of_the_maintenance() {
-    for seed in 20..30 {
-        let cluster = Site::new(seed);
-        let (one, two) = (cluster.process("one"), cluster.process("two"));
-        cluster
-            .simulation
-            .run_until(async {
-                let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
-                fill(&first, "city", 20).await;
-                let bytes = export(&first, ExportOptions::new()).await.unwrap();
-                let expected = dump(&first).await;
-                let writer = second.clone();
-                let writes = two.run("writer", async move {
-                    let mut accepted = Vec::new();
-                    loop {
-                        let id = format!("{:05}", accepted.len());
-                        match writer.put_raw("written", &id, "x").await {
-                            Ok(committed) => accepted.push(committed.position),
-                            Err(error) if error.kind() == ErrorKind::Conflict => {}
-                            Err(error) => return (accepted, error),
-                        }
-                    }
-                });
-                one.sleep(Duration::from_millis(500 + 37 * seed)).await;
-                let since = first.maintenance_on().await.unwrap();
-                let (accepted, refused) = writes.await.unwrap();
-                assert_eq!(refused.kind(), ErrorKind::Maintenance, "{refused:?}");
-                let last = *accepted.last().unwrap();
-                assert!(last.seq < since.seq, "seed {seed}: {last} and {since}");
-                let snapshot = first.latest_snapshot().await.unwrap();
-                let stored = snapshot.count("written").await.unwrap();
-                assert_eq!(stored, accepted.len() as u64, "seed {seed}");
-
-                assert_eq!(import(&first, bytes).await.unwrap(), 20);
-                assert_eq!(dump(&first).await, expected);
-                assert_eq!(dump(&second).await, expected, "seed {seed}");
-                second.maintenance_off(false).await.unwrap();
-                second.put_raw("city", "new", "x").await.unwrap();
-                first.close().await.unwrap();
-                second.close().await.unwrap();
-            })
-            .unwrap();
-    }
 }
 
 #[test]
