@@ -218,11 +218,24 @@ pub(crate) async fn one_writer_does_everything_that_there_is(place: &Place) {
     assert_eq!(import(&store, bytes).await.unwrap(), 200);
     store.maintenance_off(false).await.unwrap();
     store.put_raw("after", "1", "x").await.unwrap();
+    for round in 1..=4 {
+        fill(&store, "again", 20).await;
+        assert_eq!(store.checkpoint().await.unwrap().manifest, round);
+    }
+    store.compact().await.unwrap();
+    let removed = async || {
+        store.collect_garbage().await.unwrap();
+        place.keys("wal/0000000001/").await.is_empty()
+    };
+    place
+        .wait_until("the log of the epoch before is collected", removed)
+        .await;
+    assert_eq!(place.keys("manifests/0000000001/").await, [""; 0]);
     store.close().await.unwrap();
 
     let store = place.builder("three").read_only().open().await.unwrap();
     assert_eq!(store.stats().epoch, 2);
-    assert_eq!(dump(&store).await.len(), 201);
+    assert_eq!(dump(&store).await.len(), 221);
     store.close().await.unwrap();
     let report = place.builder("three").verify().await.unwrap();
     if report.create_if_absent == Some(true) {
@@ -378,6 +391,7 @@ fn moves_and_comes_back(builder: impl Fn() -> Builder) {
         assert_eq!(dump(&one).await, expected);
         one.put_raw("city", "one", "1").await.unwrap();
         two.put_raw("city", "two", "2").await.unwrap();
+        assert_eq!(two.checkpoint().await.unwrap().manifest, 1);
         let refused = builder().switch_log(LogKind::File).await.unwrap_err();
         assert!(refused.to_string().contains(one.instance()), "{refused}");
         let other = builder().log(LogKind::File).open().await.unwrap_err();
@@ -391,6 +405,7 @@ fn moves_and_comes_back(builder: impl Fn() -> Builder) {
         assert_eq!(dump(&store).await, expected);
         assert_eq!(store.stats().log, LogKind::File);
         store.put_raw("city", "three", "3").await.unwrap();
+        assert_eq!(store.checkpoint().await.unwrap().manifest, 1);
         store.close().await.unwrap();
         assert!(builder().verify().await.unwrap().is_sound());
     });
