@@ -18,5 +18,6 @@ mod services;
 mod sharing;
 mod simulation;
 mod site;
+mod stopped;
 mod transactions;
 mod transfer;
