@@ -59,18 +59,27 @@ impl BenchStore {
             transaction.commit().await?;
             first = end;
         }
-        store.checkpoint().await?;
-        store.compact().await?;
-        let stats = store.stats();
+        bench_store.settle().await?;
+        let count = store.count(DATA_TYPE).await?;
+        ensure!(count == entries, "{count} entries are there, not {entries}");
+        Ok(bench_store)
+    }
+
+    /// Moves everything to data files of one run, as it is some time after the last write.
+    ///
+    /// # Errors
+    /// When a job fails, or something is elsewhere at the end.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        self.store.checkpoint().await?;
+        self.store.compact().await?;
+        let stats = self.store.stats();
         ensure!(
             stats.memtable_versions == 0 && stats.runs.len() == 1,
             "{} versions are in memory and {} runs of data files beside them, not one run alone",
             stats.memtable_versions,
             stats.runs.len()
         );
-        let count = store.count(DATA_TYPE).await?;
-        ensure!(count == entries, "{count} entries are there, not {entries}");
-        Ok(bench_store)
+        Ok(())
     }
 
     /// The open store.

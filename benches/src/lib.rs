@@ -1,6 +1,6 @@
 //! Workloads and measurements.
 //!
-//! The criterion benches `commit`, `read` and `scan` share what is here: numbers from a fixed seed, the entries made of
+//! The criterion benches `commit`, `documents`, `read` and `scan` share what is here: numbers from a fixed seed, the entries made of
 //! them, and stores that hold such entries. `docs/performance.md` says how they are run and what they have shown.
 //!
 //! ```

@@ -6,6 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::time::Duration;
+
 use datamanager::{DataManager, Document, Indexes, Query};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ async fn main() -> anyhow::Result<()> {
     let url = url.unwrap_or_else(|| "file://./data/quickstart".to_owned());
     let store = DataManager::open(&url).await?;
     let users = store.collection::<User>()?;
+    // At once in a new store. In one that an earlier version of a program has written, indexes may have to be built first.
+    users.wait_for_indexes(Duration::from_secs(60)).await?;
 
     for (id, name, team, age) in [
         ("1", "ann", "red", 30),

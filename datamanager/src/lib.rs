@@ -20,6 +20,11 @@
 //! # }).unwrap();
 //! ```
 
+/// The programs that the README shows, as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 pub mod data_file;
 pub mod environment;
 #[cfg(any(test, feature = "testing"))]

@@ -95,15 +95,18 @@ async fn run(url: &str, options: &Options) -> anyhow::Result<()> {
 async fn kill_until(end: Instant, tellers: &mut Tellers, options: &Options) -> anyhow::Result<u64> {
     let mut random = StdRng::seed_from_u64(options.seed);
     let mut killed = 0;
-    while options.kills {
+    if !options.kills {
+        sleep_until(end).await;
+        return Ok(killed);
+    }
+    loop {
         let pause = random.random_range(Duration::ZERO..KILL_INTERVAL_MAX);
         if Instant::now() + pause >= end {
-            break;
+            sleep_until(end).await;
+            return Ok(killed);
         }
         sleep(pause).await;
         tellers.replace(random.random_range(0..options.processes))?;
         killed += 1;
     }
-    sleep_until(end).await;
-    Ok(killed)
 }
