@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod host;
 mod model;
+mod models;
 mod opening;
 mod place;
 mod processes;
