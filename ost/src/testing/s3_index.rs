@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::time::SystemTime;
 
-/// The entries of a page, at most and unless fewer are asked for.
-const PAGE_ENTRIES_MAX: usize = 1_000;
-
 /// An object in a list.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -30,7 +27,7 @@ pub(super) struct PageRequest<'a> {
     pub(super) prefix: &'a str,
     pub(super) delimiter: Option<&'a str>,
     pub(super) after: Option<&'a str>,
-    pub(super) entries_max: Option<i32>,
+    pub(super) entries_max: usize,
 }
 
 /// One page of a list.
@@ -59,10 +56,6 @@ impl Index {
     }
 
     pub(super) fn page(&self, request: &PageRequest<'_>) -> Page {
-        let entries_max = request
-            .entries_max
-            .and_then(|entries| usize::try_from(entries).ok())
-            .map_or(PAGE_ENTRIES_MAX, |entries| entries.min(PAGE_ENTRIES_MAX));
         let mut page = Page::default();
         let mut last: Option<String> = None;
         for (key, entry) in self.objects_from(request) {
@@ -72,7 +65,7 @@ impl Index {
             {
                 continue;
             }
-            if page.objects.len() + page.prefixes.len() >= entries_max {
+            if page.objects.len() + page.prefixes.len() >= request.entries_max {
                 page.next = last;
                 break;
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::opened;
-use super::s3_service::{OneWriteAtATime, Requests};
+use super::s3_service::{OneWriteAtATime, PAGE_ENTRIES_MAX, Requests};
 use crate::ost_url::Provider;
 use crate::{Ost, OstOptions};
 
@@ -35,6 +36,7 @@ const THREADS: usize = 2;
 pub struct S3Server {
     address: SocketAddr,
     requests: Arc<Requests>,
+    page_entries_max: Arc<AtomicUsize>,
     runtime: Option<Runtime>,
     _directory: TempDir,
 }
@@ -47,7 +49,13 @@ impl S3Server {
     pub fn start() -> io::Result<S3Server> {
         let directory = tempfile::tempdir()?;
         let requests = Arc::new(Requests::default());
-        let objects = OneWriteAtATime::new(directory.path(), BUCKET, Arc::clone(&requests))?;
+        let page_entries_max = Arc::new(AtomicUsize::new(PAGE_ENTRIES_MAX));
+        let objects = OneWriteAtATime::new(
+            directory.path(),
+            BUCKET,
+            Arc::clone(&requests),
+            Arc::clone(&page_entries_max),
+        )?;
         let mut service = S3ServiceBuilder::new(objects);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,6 +74,7 @@ impl S3Server {
         Ok(S3Server {
             address,
             requests,
+            page_entries_max,
             runtime: Some(runtime),
             _directory: directory,
         })
@@ -92,8 +101,16 @@ impl S3Server {
     /// # Panics
     /// The base path is none.
     pub fn open(&self, base_path: &str) -> Ost {
+        self.open_through(&self.endpoint(), base_path)
+    }
+
+    /// As [`S3Server::open`], with requests that go to `endpoint`: a proxy in front of [`S3Server::address`].
+    ///
+    /// # Panics
+    /// The base path is none.
+    pub fn open_through(&self, endpoint: &str, base_path: &str) -> Ost {
         let options = OstOptions {
-            endpoint: Some(self.endpoint()),
+            endpoint: Some(endpoint.to_owned()),
             region: Some(REGION.to_owned()),
             path_style: Some(true),
             ..OstOptions::default()
@@ -108,6 +125,16 @@ impl S3Server {
     /// The requests for an operation, by S3's name for it (`PutObject`, `ListObjectsV2`), that were let in so far.
     pub fn count(&self, operation: &str) -> u64 {
         self.requests.count(operation)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cuts lists into pages of at most `entries_max` keys from now on, so that a few objects fill several.
+    pub fn set_page_entries_max(&self, entries_max: usize) {
+        self.page_entries_max.store(entries_max, Ordering::Relaxed);
     }
 
     fn endpoint(&self) -> String {

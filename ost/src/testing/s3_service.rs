@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -17,6 +18,9 @@ use super::s3_index::{Entry, Index, PageRequest};
 
 /// The longest body of a put; longer objects come in parts.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The entries of a page of a list, at most and unless fewer are asked for.
+pub(super) const PAGE_ENTRIES_MAX: usize = 1_000;
 
 /// The requests let in, by operation.
 #[derive(Debug, Default)]
@@ -44,10 +48,16 @@ pub(super) struct OneWriteAtATime {
     writing: tokio::sync::Mutex<()>,
     index: Mutex<Index>,
     requests: Arc<Requests>,
+    page_entries_max: Arc<AtomicUsize>,
 }
 
 impl OneWriteAtATime {
-    pub(super) fn new(root: &Path, bucket: &str, requests: Arc<Requests>) -> io::Result<Self> {
+    pub(super) fn new(
+        root: &Path,
+        bucket: &str,
+        requests: Arc<Requests>,
+        page_entries_max: Arc<AtomicUsize>,
+    ) -> io::Result<Self> {
         let bucket = root.join(bucket);
         std::fs::create_dir_all(&bucket)?;
         let files = FileSystem::new(root)
@@ -58,6 +68,7 @@ impl OneWriteAtATime {
             writing: tokio::sync::Mutex::default(),
             index: Mutex::default(),
             requests,
+            page_entries_max,
         })
     }
 
@@ -148,11 +159,13 @@ impl S3 for OneWriteAtATime {
         self.requests.add("ListObjectsV2");
         let input = request.input;
         let token = input.continuation_token.as_deref();
+        let entries_max = self.page_entries_max.load(Ordering::Relaxed);
+        let asked_for = input.max_keys.and_then(|keys| usize::try_from(keys).ok());
         let page = locked(&self.index).page(&PageRequest {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref(),
             after: token.or(input.start_after.as_deref()),
-            entries_max: input.max_keys,
+            entries_max: asked_for.map_or(entries_max, |keys| keys.min(entries_max)),
         });
         let contents = page.objects.into_iter().map(|(key, entry)| Object {
             key: Some(key),
