@@ -121,13 +121,8 @@ struct Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let (jobs, name) = (self.jobs.clone(), self.pin.name.clone());
-        let instance = jobs.shared.instance.clone();
         let environment = jobs.environment.clone();
-        let task = async move {
-            if let Err(error) = jobs.unpin(&name).await {
-                log::warn!(instance, pin = name; "the pin of an export stays until its term ends: {}", error.chain());
-            }
-        };
+        let task = async move { jobs.let_go(&name).await };
         environment.spawn("unpin", Box::pin(task));
     }
 }
@@ -194,7 +189,7 @@ impl DataManager {
                 Err(error) => return Err(error),
             }
         }
-        jobs.unpin(&name).await?;
+        jobs.let_go(&name).await;
         Err(Error::unavailable(
             "the files to be exported could not be held: new manifests are installed all the time",
         ))

@@ -11,6 +11,9 @@ use crate::manifest::Manifest;
 use crate::store_id::StoreId;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp, sealed_json};
 
+/// What the names of objects begin with that are removed again at once.
+pub(crate) const TRIAL_PREFIXES: [&str; 2] = ["recovery/probe-", "recovery/time-"];
+
 const STORE_KEY: &str = "store.json";
 const STORE_FORMAT: u32 = 1;
 
@@ -254,9 +257,15 @@ pub(crate) async fn probe(ost: &Ost, environment: &dyn Environment) -> Result<()
         Ok(())
     }
     .await;
-    let removed = ost.delete(&key).await;
-    verdict?;
-    removed.map_err(Error::from)
+    remove_trial(ost, &key).await;
+    verdict
+}
+
+/// Removes an object that was only to try something. One that cannot be removed does no harm, and is collected later.
+pub(crate) async fn remove_trial(ost: &Ost, key: &ObjectPath) {
+    if let Err(error) = ost.delete(key).await {
+        log::warn!(path:% = key; "an object that is no longer of use could not be removed: {error}");
+    }
 }
 
 /// What opening says when there is nothing to open.

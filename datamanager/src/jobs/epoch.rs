@@ -71,7 +71,7 @@ impl Jobs {
             self.create_epoch(&view, data, cause, seal.log).await
         };
         let begun = begun.await;
-        self.unpin(&pin_name).await?;
+        self.let_go(&pin_name).await;
         begun.map(drop)
     }
 
@@ -99,7 +99,7 @@ impl Jobs {
         match self.hold(pin_name, &key, Some(PIN_TERM)).await? {
             Some(_) => Ok(()),
             None => {
-                self.unpin(pin_name).await?;
+                self.let_go(pin_name).await;
                 self.refresh().await?;
                 Err(Error::unavailable(
                     "a newer manifest was installed meanwhile; trying again",

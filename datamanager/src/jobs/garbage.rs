@@ -13,10 +13,13 @@ use super::pins::list_pins;
 use crate::epoch::EpochFile;
 use crate::instances;
 use crate::manifest::Manifest;
+use crate::store::{self, TRIAL_PREFIXES};
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp};
 
 /// The newest manifests, which are always kept.
 const MANIFESTS_KEPT_MIN: usize = 3;
+/// An object that tries something is left over when it is so old.
+const TRIAL_AGE: Duration = Duration::from_secs(600);
 
 /// What a collection of garbage has removed, or would remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -152,6 +155,7 @@ impl Jobs {
         }
         self.remove_dead_registrations(listing.now, &mut report.failed)
             .await?;
+        self.remove_trials(listing.now, &mut report.failed).await?;
         if let Some(covered) = oldest_covered {
             collector.note(covered, self.environment.steady_time());
             let up_to = self.truncation(&mut collector, covered, &listing).await?;
@@ -250,6 +254,17 @@ impl Jobs {
         Ok(())
     }
 
+    /// Removes objects that tried something, and whose process could not remove them itself.
+    async fn remove_trials(&self, now: Timestamp, failed: &mut Vec<String>) -> Result<(), Error> {
+        for prefix in TRIAL_PREFIXES {
+            let metas: Vec<ObjectMeta> = self.ost().list(prefix, None).try_collect().await?;
+            for meta in metas.iter().filter(|meta| age(meta, now) >= TRIAL_AGE) {
+                self.remove(&meta.path, false, failed).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The manifests that pins keep. A pin whose term is over stays where it is: it may be being renewed.
     async fn pinned_manifests(&self, now: Timestamp) -> Result<BTreeSet<String>, Error> {
         let pins = list_pins(self.ost()).await?;
@@ -284,7 +299,7 @@ impl Jobs {
         ))?;
         self.ost().put(&path, Bytes::new()).await?;
         let meta = self.ost().head(&path).await;
-        self.ost().delete(&path).await?;
+        store::remove_trial(self.ost(), &path).await;
         Ok(Timestamp::from_millis(meta?.last_modified_ms))
     }
 }

@@ -119,6 +119,16 @@ impl Jobs {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// Takes a pin back that this process has put for itself. One that cannot be removed goes when its term is over.
+    pub(crate) async fn let_go(&self, name: &str) {
+        if let Err(error) = self.unpin(name).await {
+            log::warn!(
+                instance = self.shared.instance, pin = name;
+                "a pin stays until its term is over: {}", error.chain()
+            );
+        }
+    }
 }
 
 /// All pins, by name.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use datamanager::environment::Environment;
 use datamanager::testing::SimulatedEnvironment;
-use datamanager::{DataManager, DeleteOptions, ErrorKind, ScanOptions, Settings};
+use datamanager::{
+    DataManager, DeleteOptions, ErrorKind, ExportOptions, LogKind, ScanOptions, Settings,
+};
 use object_store::memory::InMemory;
 use ost::{CountingStore, Fault, FaultInjectingStore, ObjectPath, Operation, Ost};
 
@@ -422,6 +424,62 @@ fn a_damaged_data_file_is_named_and_never_read_as_something_else() {
                 assert!(named(&error.chain()), "{name}: {error:?}");
             })
             .unwrap();
+    }
+}
+
+/// Field case OS-20: deletes were denied, as by an object lock, and all work stopped.
+#[test]
+fn denied_deletes_stop_nothing_else() {
+    for log in [LogKind::File, LogKind::Object] {
+        let mut host = quiet(20);
+        host.settings.head_confirm_max = Duration::from_millis(100);
+        host.settings.probe_interval_max = Duration::from_millis(25);
+        let objects = FaultInjectingStore::new(Arc::new(InMemory::new()), 20);
+        host.use_objects(Arc::new(objects.clone()));
+        let denied = Fault::on(Operation::Delete).kind(ost::ErrorKind::Denied);
+        objects.inject(denied.clone());
+        let process = host.process();
+        let builder = || host.builder(&process).log(log);
+        let test = async {
+            // The first start tries something and clears it up.
+            let store = builder().open().await.unwrap();
+            for round in 0..6 {
+                let value = round.to_string();
+                store.put_raw("item", "x", value.clone()).await.unwrap();
+                store.put_raw("item", &value, value.clone()).await.unwrap();
+                store.checkpoint().await.unwrap();
+            }
+            store.compact().await.unwrap();
+            let expected = dump(&store).await;
+            for _ in 0..2 {
+                let report = store.collect_garbage().await.unwrap();
+                assert!(report.failed.len() > 3, "{log}: {report:?}");
+                process.sleep(Duration::from_secs(1)).await;
+            }
+            store.export(ExportOptions::new()).await.unwrap();
+            assert!(builder().verify().await.unwrap().is_sound());
+            assert_eq!(dump(&store).await, expected);
+
+            // The others go, even if some are denied.
+            objects.clear();
+            objects.inject(denied.paths("*/data/*"));
+            for _ in 0..3 {
+                store.put_raw("item", "late", "x").await.unwrap();
+                store.checkpoint().await.unwrap();
+            }
+            let report = store.collect_garbage().await.unwrap();
+            assert_eq!(report.failed, report.data_files, "{log}");
+            assert!(report.data_files.len() > 3, "{log}: {report:?}");
+            assert!(report.manifests.len() > 3, "{log}: {report:?}");
+            objects.clear();
+            let report = store.collect_garbage().await.unwrap();
+            assert_eq!(report.failed, [""; 0], "{log}");
+            assert!(report.data_files.len() > 3, "{log}: {report:?}");
+            store.delete_raw("item", "late").await.unwrap();
+            assert_eq!(dump(&store).await, expected);
+            store.close().await.unwrap();
+        };
+        host.simulation.run_until(test).unwrap();
     }
 }
 
