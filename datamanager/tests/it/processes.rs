@@ -103,6 +103,7 @@ fn run(url: &str, environment: &[(&str, &str)], check: impl AsyncFnOnce() -> Dat
     });
 }
 
+/// Field case DM-15, with processes of the operating system: of two updates made from the same read the last won silently.
 #[test]
 fn four_processes_on_one_directory_lose_and_double_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use datamanager::environment::{Environment, SeededRandom};
-use datamanager::testing::{ObjectFaults, SimulatedEnvironment};
-use datamanager::{
-    CommitId, Cursor, DataManager, Error, ErrorKind, Outcome, Position, RecordInfo, ScanOptions,
+use datamanager::testing::{
+    LostReplies, ObjectFaults, ProxyFaults, SimulatedEnvironment, TcpProxy,
 };
-use futures::TryStreamExt;
+use datamanager::{
+    Builder, CommitId, Cursor, DataManager, Error, ErrorKind, Outcome, Position, RecordInfo,
+    ScanOptions, Settings,
+};
 use futures::future::{join, join_all};
+use futures::{StreamExt, TryStreamExt};
 use ost::Operation;
+use ost::testing::S3Server;
 
 use crate::captured_log;
 use crate::place::{Place, on_each_place};
@@ -592,6 +596,155 @@ fn a_create_whose_answer_took_longer_than_is_believed_is_looked_up() {
         let (committed, ()) = join(commit, calm_down).await;
         assert_eq!(committed.unwrap().position, store.position());
         assert_eq!((creates(), lists()), (1, (1, 1)));
+        store.close().await.unwrap();
+    });
+}
+
+/// Field case DM-14: the reply to a commit was lost, it was told as failed though it stood, and its retry made a double.
+#[test]
+fn commits_whose_replies_are_lost_are_told_truly_and_counted_once() {
+    const CLIENTS: usize = 2;
+    const COUNT: usize = 50;
+    let server = S3Server::start().unwrap();
+    let proxy = TcpProxy::start(server.address(), 1).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let open = async |number: usize| {
+            let ost = server.open_through(&proxy.endpoint(), "base");
+            let builder = Builder::from_ost(ost).name(format!("client{number}"));
+            builder.open().await.unwrap()
+        };
+        let stores = join_all((0..CLIENTS).map(open)).await;
+        proxy
+            .set_faults(ProxyFaults {
+                lose: LostReplies::Every(10),
+                ..ProxyFaults::default()
+            })
+            .unwrap();
+        let clients = stores.iter().map(async |store| {
+            for number in 0..COUNT {
+                let marker = format!("{}-{number}", store.instance());
+                increment_once(store, &marker).await;
+            }
+        });
+        join_all(clients).await;
+        proxy.set_faults(ProxyFaults::default()).unwrap();
+        let lost = proxy.counts().replies_lost;
+        assert!(lost > 20, "{lost} replies were lost");
+        for store in &stores {
+            let (present, counted) = read_until_done(store).await;
+            let expected = CLIENTS * COUNT;
+            assert_eq!((present.len(), counted), (expected, expected as u64));
+            store.close().await.unwrap();
+        }
+    });
+}
+
+/// Raises the counter by one, as a client that looks up what it was not told.
+async fn increment_once(store: &DataManager, marker: &str) {
+    loop {
+        let Err(error) = increment(store, marker).await else {
+            return;
+        };
+        match (error.kind(), error.commit_id()) {
+            (ErrorKind::Conflict | ErrorKind::Unavailable, _) => {}
+            (ErrorKind::Unknown, Some(id)) => match outcome(store, id).await {
+                Outcome::Committed => return,
+                Outcome::NotCommitted => {}
+                outcome => panic!("{marker} is {outcome:?}"),
+            },
+            _ => panic!("{marker}: {error:?}"),
+        }
+    }
+}
+
+/// What became of a commit, once that is decided.
+async fn outcome(store: &DataManager, id: CommitId) -> Outcome {
+    loop {
+        match store.outcome(id).await {
+            Ok(Outcome::Undecided) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok(decided) => return decided,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_process_could_not_clear_up_itself_is_collected_when_it_is_old() {
+    let mut site = Site::new(100);
+    site.settings.maintain = false;
+    let process = site.process("a");
+    let (probe, time) = ("base/recovery/probe-1", "base/recovery/time-2");
+    let kept = "base/recovery/damaged-manifests-0000000001-00000000000000000002.json";
+    site.run(async || {
+        let store = site.open(&process).await;
+        for key in [probe, time, kept] {
+            site.objects.put_directly(key, "");
+        }
+        let left = || {
+            let keys = site.objects.keys().into_iter();
+            keys.filter(|key| key.starts_with("base/recovery/")).count()
+        };
+        store.collect_garbage().await.unwrap();
+        assert_eq!(left(), 3, "somebody may be at it");
+        process.sleep(Duration::from_secs(700)).await;
+        store.collect_garbage().await.unwrap();
+        assert_eq!(left(), 1);
+        assert!(site.objects.content(kept).is_some());
+        store.close().await.unwrap();
+    });
+}
+
+/// Field case OS-06: only the first page of a list was seen, and the rest counted as deleted.
+#[test]
+fn a_log_longer_than_a_page_of_a_list_is_read_and_collected_whole() {
+    const PAGE: usize = 7;
+    let server = S3Server::start().unwrap();
+    server.set_page_entries_max(PAGE);
+    let mut settings = Settings::default();
+    settings.maintain = false;
+    settings.head_confirm_max = Duration::from_millis(500);
+    settings.probe_interval_max = Duration::from_millis(100);
+    settings.file_retention = Duration::ZERO;
+    settings.wal_retention = Duration::ZERO;
+    settings.data_file_bytes_max = 300;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let builder = || Builder::from_ost(server.open("base")).settings(settings.clone());
+        let count = async |prefix: &str| {
+            let listed = server.open("base");
+            let keys: Vec<_> = listed.list(prefix, None).try_collect().await.unwrap();
+            keys.len()
+        };
+        let store = builder().open().await.unwrap();
+        let numbers = 0..5 * PAGE;
+        for number in numbers.clone() {
+            increment(&store, &number.to_string()).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let store = builder().open().await.unwrap();
+        assert_eq!(store.stats().records_applied, numbers.len() as u64);
+        assert_eq!(counter(&store).await, numbers.len() as u64);
+        assert_eq!(store.records(1).count().await, numbers.len());
+
+        for round in 0..2 * PAGE {
+            increment(&store, &format!("round {round}")).await.unwrap();
+            store.checkpoint().await.unwrap();
+        }
+        assert!(count("data/").await > 2 * PAGE);
+        let expected = read(&store).await.unwrap();
+        store.compact().await.unwrap();
+        let began = Instant::now();
+        while count("wal/").await > PAGE {
+            assert!(began.elapsed() < Duration::from_secs(15));
+            store.collect_garbage().await.unwrap();
+        }
+        let report = builder().verify().await.unwrap();
+        assert!(
+            report.is_sound() && report.unreferenced.is_empty(),
+            "{report:?}"
+        );
+        assert_eq!(read(&store).await.unwrap(), expected);
         store.close().await.unwrap();
     });
 }

@@ -62,6 +62,7 @@ on_each_place!(
     one_writer_does_everything_that_there_is,
 );
 
+/// Field case IE-10: an import outside of maintenance. It is refused here, before it is done in maintenance.
 pub(crate) async fn an_import_replaces_everything_in_all_formats_on_all_processes_and_after_opening_again(
     place: &Place,
 ) {
@@ -103,7 +104,6 @@ async fn import_over_other_data(place: &Place, bytes: Vec<u8>, expected: Dump) {
     first.checkpoint().await.unwrap();
     fill(&second, "older", 50).await;
     let held = second.latest_snapshot().await.unwrap();
-    // Field case IE-10: an import outside of maintenance.
     let refused = import(&first, bytes.clone()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     first.maintenance_on().await.unwrap();
@@ -249,12 +249,14 @@ pub(crate) async fn one_writer_does_everything_that_there_is(place: &Place) {
     );
 }
 
+/// Field case IE-02: doubled, unsorted or mixed entries were accepted and spoilt the index.
 #[test]
 fn unsorted_input_is_sorted_in_small_pieces_and_doubled_entries_are_named() {
     let mut host = Host::new(5);
     host.settings.import_sort_bytes = 2_000;
     host.run(async |store| {
-        fill(&store, "city", 100).await;
+        fill(&store, "city", 70).await;
+        fill(&store, "user", 30).await;
         let exported = export(&store, ExportOptions::new().format(ExportFormat::Agola))
             .await
             .unwrap();
@@ -262,6 +264,10 @@ fn unsorted_input_is_sorted_in_small_pieces_and_doubled_entries_are_named() {
         let text = String::from_utf8(exported).unwrap();
         let mut lines: Vec<&str> = text.lines().collect();
         lines[20..].reverse();
+        // Types one after the other in turns.
+        for place in 0..30 {
+            lines.swap(20 + place, 50 + (place * 7) % 50);
+        }
         store.maintenance_on().await.unwrap();
         let count = import(&store, lines.join("\n").into_bytes()).await;
         assert_eq!(count.unwrap(), 100);
@@ -283,6 +289,7 @@ fn unsorted_input_is_sorted_in_small_pieces_and_doubled_entries_are_named() {
     });
 }
 
+/// Field cases IE-01 and IE-11: an import cleared the store and then found that its input was none, or of a newer version.
 #[test]
 fn input_that_is_no_whole_export_changes_nothing() {
     Host::new(6).run(async |store| {

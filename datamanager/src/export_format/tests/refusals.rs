@@ -43,6 +43,7 @@ fn sealed(lines: &str, entries: u64) -> String {
     format!("{lines}{{\"end\":{{\"entries\":{entries},\"crc32c\":\"{checksum:08x}\"}}}}\n")
 }
 
+/// Field case IE-01: random bytes, an HTML page and a JSON array were taken for exports.
 #[test]
 fn what_is_no_export_is_refused() {
     assert_refused("", &["the input is empty", "format agola"]);
@@ -91,6 +92,7 @@ fn random_bytes_are_refused() {
     assert_eq!(decode(&bytes).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
+/// Field case IE-11: an export of a newer version was misread by an older one.
 #[test]
 fn a_header_that_is_not_of_this_version_is_refused() {
     let with = |from: &str, to: &str| sealed(&HEADER.replace(from, to), 0);
@@ -125,6 +127,7 @@ fn a_header_that_is_not_of_this_version_is_refused() {
     assert_refused(HEADER.replace('\n', GOOD), &["is not one line"]);
 }
 
+/// Field case IE-11: an unknown field of an entry was dropped.
 #[test]
 fn lines_that_are_no_native_entries_are_refused() {
     assert_native_refused("", "not a JSON object");
