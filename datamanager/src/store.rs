@@ -113,18 +113,27 @@ async fn load_usable_manifest(
     ost: &Ost,
     epoch: &EpochFile,
 ) -> Result<(Manifest, u32, Option<DamagedManifest>), Error> {
-    let mut keys = epoch.list_manifests(ost).await?;
-    let newest = keys.pop().ok_or_else(|| epoch.no_manifest(ost))?;
-    let error = match Manifest::load(ost, &newest).await {
-        Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => error,
-        // Not listed, but named by the epoch.
-        Err(error) if error.kind() == ErrorKind::NotFound && keys.is_empty() => {
-            return Err(epoch.no_manifest(ost).with_source(error));
+    let mut lists = 0;
+    let (newest, older, error) = loop {
+        let mut keys = epoch.list_manifests(ost).await?;
+        let newest = keys.pop().ok_or_else(|| epoch.no_manifest(ost))?;
+        lists += 1;
+        match Manifest::load(ost, &newest).await {
+            Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                break (newest, keys.pop(), error);
+            }
+            // Not listed, but named by the epoch: it went only if another was listed by then.
+            Err(error) if error.kind() == ErrorKind::NotFound && lists > 1 && keys.is_empty() => {
+                return Err(epoch.no_manifest(ost).with_source(error));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Manifest::list_again(lists, error)?;
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => return Err(error),
     };
-    let Some(older) = keys.pop() else {
+    let Some(older) = older else {
         return Err(error);
     };
     let usable = async {

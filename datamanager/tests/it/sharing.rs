@@ -654,3 +654,70 @@ fn a_process_whose_clock_is_far_ahead_raises_no_times_and_says_so() {
         store.close().await.unwrap();
     });
 }
+
+/// A process that was stopped each time between listing the manifests and reading the newest one said that it was not
+/// found: a collector had removed it, and there were newer ones.
+#[test]
+fn manifests_that_are_removed_while_a_process_stands_still_are_looked_for_again() {
+    for stops in 1..=8 {
+        let mut site = Site::new(70 + stops);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        let (a, b) = (site.process("a"), site.process("b"));
+        site.run(async || {
+            let store = site.open(&a).await;
+            let builder = site.builder(&b);
+            let opening = b.run("open", async move { builder.open().await });
+            let opened = stop_after_lists(&site, &store, &b, stops, opening).await;
+            let other = opened.unwrap();
+            increment(&other, "b").await.unwrap();
+            let handle = other.clone();
+            let checkpoint = b.run("checkpoint", async move { handle.checkpoint().await });
+            let result = stop_after_lists(&site, &store, &b, stops, checkpoint).await;
+            if let Err(error) = result {
+                // The others were faster.
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            }
+            assert_eq!(counter(&store).await, 1);
+            store.close().await.unwrap();
+            other.close().await.unwrap();
+        });
+    }
+}
+
+/// Stops `process` the first `stops` times that it has listed manifests, and replaces all of these before it goes on.
+async fn stop_after_lists<T>(
+    site: &Site,
+    store: &DataManager,
+    process: &SimulatedEnvironment,
+    stops: u64,
+    work: impl Future<Output = Option<T>>,
+) -> T {
+    let lists = || {
+        let name = process.name();
+        let operation = Operation::List;
+        site.objects
+            .request_count(name, operation, "base/manifests/")
+    };
+    let replace = async {
+        for _ in 0..stops {
+            let before = lists();
+            while lists() == before {
+                let moment = Duration::from_micros(100);
+                site.objects.environment().sleep(moment).await;
+            }
+            process.pause();
+            for _ in 0..4 {
+                store.put_raw("other", "1", "").await.unwrap();
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            process.resume();
+        }
+        std::future::pending::<()>().await;
+    };
+    match futures::future::select(Box::pin(work), Box::pin(replace)).await {
+        futures::future::Either::Left((done, _)) => done.unwrap(),
+        futures::future::Either::Right(_) => unreachable!("it goes on for ever"),
+    }
+}
