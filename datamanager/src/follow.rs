@@ -422,7 +422,11 @@ async fn read_once<'a>(
         }
         stream
     };
-    while last.seq < end.seq && batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+    // The last record read: the one behind it tells whether it is part of the log, or a stray (R15).
+    let mut held: Option<Record> = None;
+    while last.seq < end.seq
+        && (batch.is_empty() || (batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX))
+    {
         let record = match stream.try_next().await {
             Ok(Some(record)) => record,
             Ok(None) => break,
@@ -435,7 +439,10 @@ async fn read_once<'a>(
         }
         last = record.position;
         bytes += record.bytes;
-        batch.push_back(Arc::new(record));
+        batch.extend(held.replace(record).map(Arc::new));
+    }
+    if last == end {
+        batch.extend(held.map(Arc::new));
     }
     match batch.is_empty() {
         true => Err(gone(cursor.seq + 1)),

@@ -396,6 +396,49 @@ async fn check_stray(store: &DataManager, seq: u64, cursor: Cursor) {
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
 }
 
+/// A listener that began before the first record got what a process that had been stopped for long stored as a first
+/// record when the real one had been removed: a transaction that was never committed.
+#[test]
+fn what_is_stored_where_a_record_was_removed_reaches_no_listener() {
+    let mut stored_again = 0;
+    for seed in 1..=20 {
+        let mut site = Site::new(seed);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        site.settings.follow_bytes_max = 1;
+        let (a, b) = (site.process("a"), site.process("b"));
+        site.run(async || {
+            let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
+            let start = store.follow_new().cursor();
+            let handle = sleeper.clone();
+            let answer = a.run("client", async move { increment(&handle, "a").await });
+            if seed % 4 == 0 {
+                b.sleep(Duration::from_micros(seed * 100)).await;
+            }
+            a.pause();
+            for number in 0..4 {
+                increment_until_done(&store, &format!("b-{number}")).await;
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            b.sleep(HEAD_CONFIRM_MAX * 4).await;
+            store.collect_garbage().await.unwrap();
+            let first_key = "base/wal/0000000001/00000000000000000001.wal";
+            assert_eq!(site.objects.content(first_key), None);
+            a.resume();
+            let answer = answer.await.unwrap();
+            stored_again += u32::from(site.objects.content(first_key).is_some());
+            for listening in [&store, &sleeper] {
+                let error = listening.follow(start).next().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}: {answer:?}");
+            }
+            sleeper.close().await.unwrap();
+            store.close().await.unwrap();
+        });
+    }
+    assert!(stored_again > 3, "{stored_again} were stored again");
+}
+
 /// What such a process leaves behind was reported as damage, by the verification and by `dm wal`, until it was collected.
 #[test]
 fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_committed() {
