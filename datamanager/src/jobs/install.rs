@@ -107,6 +107,7 @@ impl Jobs {
     ) -> Manifest {
         let view = self.shared.view();
         next.number = newest.number + 1;
+        next.base_id = None;
         next.parent_checksum = Some(newest_checksum);
         next.job_seq = Some(job_seq);
         next.position = if view.position.seq > newest.position.seq {

@@ -543,3 +543,50 @@ fn an_import_over_a_bad_network_says_truly_whether_it_took_effect() {
     }
     assert!(done > 20 && failed > 0, "{done} done, {failed} failed");
 }
+
+/// The first manifest of an epoch that began with an import, or with another log, got the name of the one that it was
+/// derived from, which was taken: no checkpoint was ever installed again, and the log grew without end.
+#[test]
+fn jobs_go_on_after_an_import_and_after_the_log_has_moved() {
+    Host::new(90).run(async |store| {
+        fill(&store, "city", 30).await;
+        let bytes = export(&store, ExportOptions::new()).await.unwrap();
+        store.maintenance_on().await.unwrap();
+        import(&store, bytes).await.unwrap();
+        store.maintenance_off(false).await.unwrap();
+        check_jobs(&store).await;
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let builder = || DataManager::builder(&url).unwrap();
+        for log in [LogKind::Object, LogKind::File] {
+            let store = builder().open().await.unwrap();
+            fill(&store, "city", 30).await;
+            store.close().await.unwrap();
+            builder().switch_log(log).await.unwrap();
+            let store = builder().open().await.unwrap();
+            check_jobs(&store).await;
+            store.close().await.unwrap();
+            assert!(builder().verify().await.unwrap().is_sound());
+        }
+    });
+}
+
+/// A checkpoint and a compaction take effect.
+async fn check_jobs(store: &DataManager) {
+    let epoch = store.stats().epoch;
+    assert!(epoch > 1);
+    for (number, type_count) in [(1, 5), (2, 6)] {
+        fill(store, "user", type_count).await;
+        let report = store.checkpoint().await.unwrap();
+        assert_eq!(report.manifest, number);
+        assert_eq!(store.stats().covered, report.covered);
+        assert_eq!(report.covered.epoch, epoch);
+    }
+    store.compact().await.unwrap();
+    assert_eq!((store.stats().manifest, store.stats().runs.len()), (3, 1));
+    assert_eq!(store.count("user").await.unwrap(), 6);
+    assert_eq!(store.count("city").await.unwrap(), 30);
+}
