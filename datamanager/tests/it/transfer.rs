@@ -590,3 +590,59 @@ async fn check_jobs(store: &DataManager) {
     assert_eq!(store.count("user").await.unwrap(), 6);
     assert_eq!(store.count("city").await.unwrap(), 30);
 }
+
+/// The announcement went to the log of the next epoch, where its number stood for a manifest that was not there yet: the
+/// store counted as damaged, and manifests with lower numbers as known.
+#[test]
+fn a_manifest_that_an_import_overtakes_is_announced_to_no_later_epoch() {
+    let mut cluster = Site::new(80);
+    cluster.settings.maintain = false;
+    let (one, two) = (cluster.process("one"), cluster.process("two"));
+    cluster.run(async || {
+        let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+        fill(&first, "city", 20).await;
+        let bytes = export(&first, ExportOptions::new()).await.unwrap();
+        for _ in 0..3 {
+            fill(&first, "user", 5).await;
+            first.checkpoint().await.unwrap();
+        }
+        fill(&first, "user", 6).await;
+        let has_asked = async |operation, prefix: &str| {
+            let asked = || cluster.objects.request_count("one", operation, prefix);
+            let before = asked();
+            while asked() == before {
+                two.sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let handle = first.clone();
+        let job = one.run("checkpoint", async move { handle.checkpoint().await });
+        // The answer to the creation of the manifest comes when the next epoch has begun.
+        has_asked(ost::Operation::Head, "base/data/").await;
+        let late = Duration::from_secs(4);
+        cluster.objects.set_delay(late..=late);
+        has_asked(ost::Operation::Create, "base/manifests/").await;
+        let soon = Duration::from_millis(1);
+        cluster.objects.set_delay(soon..=soon);
+        second.maintenance_on().await.unwrap();
+        let forced = ImportOptions::new().force(true);
+        let input = std::io::Cursor::new(bytes);
+        second.import(input, forced).await.unwrap();
+        let error = job.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert_eq!(first.stats().epoch, 2, "it was overtaken");
+
+        second.maintenance_off(true).await.unwrap();
+        first.latest_snapshot().await.unwrap();
+        for (store, number) in [(&first, 1), (&second, 2)] {
+            store.put_raw("city", "new", "x").await.unwrap();
+            let report = store.checkpoint().await.unwrap();
+            assert_eq!(report.manifest, number);
+            first.latest_snapshot().await.unwrap();
+            assert_eq!(first.count("city").await.unwrap(), 21);
+        }
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+        let verification = cluster.builder(&two).verify().await.unwrap();
+        assert!(verification.is_sound(), "{:?}", verification.damage);
+    });
+}
