@@ -94,7 +94,14 @@ impl Store {
         let manifest = Manifest::first(log_bytes_max);
         let manifest_key = manifest.key();
         create_or_keep(ost, &manifest_key, sealed_json::encode(&manifest)?).await?;
-        let (_, manifest_checksum) = Manifest::load(ost, &manifest_key).await?;
+        let manifest_checksum = match Manifest::load(ost, &manifest_key).await {
+            Ok((_, checksum)) => checksum,
+            // Others have finished the store, and gone so far from there that its first manifest was removed.
+            Err(error) if error.kind() == ErrorKind::NotFound && Store::exists(ost).await? => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let manifest = (manifest_key, manifest_checksum);
         let epoch = EpochFile::new(1, Position::START, manifest, log, EpochCause::Init);
         let (Create::Created | Create::Exists) = epoch.create(ost).await?;
@@ -172,9 +179,14 @@ async fn create_or_keep(ost: &Ost, key: &str, content: Bytes) -> Result<(), Erro
     }
 }
 
-/// Refuses a place that holds something else than the beginnings of a store.
+/// Refuses a place that holds something else than the beginnings of a store, or a store that another process has finished
+/// since it was looked for.
 pub(crate) async fn check_place(ost: &Ost) -> Result<(), Error> {
     let level = ost.list_level("").await?;
+    let mut objects = level.objects.iter();
+    if objects.any(|meta| meta.path.as_ref() == STORE_KEY) {
+        return Ok(());
+    }
     let names = level
         .prefixes
         .into_iter()
