@@ -86,13 +86,21 @@ pub(crate) enum Command {
     CatchUp(oneshot::Sender<Result<(), Error>>),
     /// Append a control record, whatever else waits (R23).
     Control(
-        ControlRecord,
+        ControlRequest,
         oneshot::Sender<Result<ControlApplied, Error>>,
     ),
     /// Read from a newer manifest.
     Install(LoadedManifest, oneshot::Sender<()>),
     /// Finish what is queued and end.
     Close,
+}
+
+/// A control record that is to be appended.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlRequest {
+    pub(crate) record: ControlRecord,
+    /// The epoch to whose log it belongs, if it says nothing in another.
+    pub(crate) epoch: Option<u32>,
 }
 
 /// The state right after a control record.
@@ -184,8 +192,8 @@ impl Committer {
                             caught_up => drop(reply.send(caught_up)),
                         }
                     }
-                    Some(Command::Control(control, reply)) => {
-                        let applied = self.append_control(control).await;
+                    Some(Command::Control(request, reply)) => {
+                        let applied = self.append_control(request).await;
                         match applied {
                             Ok(applied) => drop(reply.send(applied)),
                             Err(error) => {
@@ -353,10 +361,20 @@ impl Committer {
     /// Appends a control record on top of whatever stands in the log.
     async fn append_control(
         &mut self,
-        control: ControlRecord,
+        request: ControlRequest,
     ) -> Result<Result<ControlApplied, Error>, Error> {
+        let ControlRequest {
+            record: control,
+            epoch,
+        } = request;
         loop {
             let view = self.state.view();
+            if let Some(epoch) = epoch
+                && epoch != view.epoch
+            {
+                let message = format!("epoch {epoch} has ended meanwhile");
+                return Ok(Err(Error::unavailable(message)));
+            }
             if let Err(error) = view.control.check(&control, view.last_transaction) {
                 return Ok(Err(error));
             }

@@ -275,16 +275,10 @@ impl Follow {
         let base = self.base(view.epoch).await?;
         let open = self.shared.log();
         let covered = || self.shared.view().files.manifest.covered;
-        let read = self
-            .read_batch(base, view.position, |seq| {
-                chained(open.log.read_from(seq), covered)
-            })
-            .await;
-        match read {
-            Ok(records) => {
-                self.records = records;
-                Ok(())
-            }
+        let read_from = |seq| chained(open.log.read_from(seq), covered);
+        let batch = &mut self.records;
+        match read_batch(self.cursor, batch, base, view.position, read_from).await {
+            Ok(()) => Ok(()),
             Err(error) => self.give_up_or_wait(error).await,
         }
     }
@@ -342,14 +336,10 @@ impl Follow {
         let log = self.history.ended_log(epoch);
         // The next epoch began with everything of this one in data files.
         let covered = || next.base;
-        let read = self
-            .read_batch(base, next.base, |seq| chained(log.read_from(seq), covered))
-            .await;
-        match read {
-            Ok(records) => {
-                self.records = records;
-                Ok(())
-            }
+        let read_from = |seq| chained(log.read_from(seq), covered);
+        let batch = &mut self.records;
+        match read_batch(self.cursor, batch, base, next.base, read_from).await {
+            Ok(()) => Ok(()),
             Err(error)
                 if error.kind() == ErrorKind::Compacted && next.cause == EpochCause::Import =>
             {
@@ -370,30 +360,34 @@ impl Follow {
         self.known_base = Some((epoch, base));
         Ok(base)
     }
+}
 
-    /// The next records of the log that begins after `base`, none behind `end`.
-    async fn read_batch<'a>(
-        &self,
-        base: Position,
-        end: Position,
-        read_from: impl Fn(u64) -> BoxStream<'a, Result<Record, Error>>,
-    ) -> Result<VecDeque<Arc<Record>>, Error> {
-        match read_once(self.cursor, base, end, &read_from).await {
-            // Objects may have been removed while the log was read, which leaves a gap. The second time it begins behind it.
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                read_once(self.cursor, base, end, &read_from).await
-            }
-            read => read,
+/// Reads the next records of the log that begins after `base`, none behind `end`, to the end of `batch`, each as soon as it is
+/// there: a call that is dropped keeps what it has read.
+async fn read_batch<'a>(
+    cursor: Cursor,
+    batch: &mut VecDeque<Arc<Record>>,
+    base: Position,
+    end: Position,
+    read_from: impl Fn(u64) -> BoxStream<'a, Result<Record, Error>>,
+) -> Result<(), Error> {
+    match read_once(cursor, batch, base, end, &read_from).await {
+        // Objects may have been removed while the log was read, which leaves a gap. The second time it begins behind it.
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            read_once(cursor, batch, base, end, &read_from).await
         }
+        read => read,
     }
 }
 
+/// As [`read_batch`], which is `Ok` if any record was read.
 async fn read_once<'a>(
     cursor: Cursor,
+    batch: &mut VecDeque<Arc<Record>>,
     base: Position,
     end: Position,
     read_from: &impl Fn(u64) -> BoxStream<'a, Result<Record, Error>>,
-) -> Result<VecDeque<Arc<Record>>, Error> {
+) -> Result<(), Error> {
     let starts_at_base = cursor.seq == base.seq;
     if starts_at_base && cursor.record != base.record {
         return Err(other_record(cursor, base));
@@ -404,7 +398,6 @@ async fn read_once<'a>(
             format!("record {seq} is no longer kept in the log"),
         )
     };
-    let mut batch = VecDeque::new();
     let mut bytes = 0;
     let mut last = cursor.position();
     let mut stream = if starts_at_base {
@@ -429,7 +422,11 @@ async fn read_once<'a>(
         }
         stream
     };
-    while last.seq < end.seq && batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+    // The last record read: the one behind it tells whether it is part of the log, or a stray (R15).
+    let mut held: Option<Record> = None;
+    while last.seq < end.seq
+        && (batch.is_empty() || (batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX))
+    {
         let record = match stream.try_next().await {
             Ok(Some(record)) => record,
             Ok(None) => break,
@@ -442,11 +439,14 @@ async fn read_once<'a>(
         }
         last = record.position;
         bytes += record.bytes;
-        batch.push_back(Arc::new(record));
+        batch.extend(held.replace(record).map(Arc::new));
+    }
+    if last == end {
+        batch.extend(held.map(Arc::new));
     }
     match batch.is_empty() {
         true => Err(gone(cursor.seq + 1)),
-        false => Ok(batch),
+        false => Ok(()),
     }
 }
 

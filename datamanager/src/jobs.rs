@@ -21,7 +21,7 @@ use futures::future;
 use ost::Ost;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::committer::{Command, ControlApplied};
+use crate::committer::{Command, ControlApplied, ControlRequest};
 use crate::control::{ControlRecord, JobKind, OpenJob};
 use crate::data_file::DataFileOptions;
 use crate::environment::Environment;
@@ -100,8 +100,19 @@ impl Jobs {
 
     /// Appends a control record and waits until it is applied.
     pub(crate) async fn control(&self, record: ControlRecord) -> Result<ControlApplied, Error> {
+        let epoch = None;
+        self.request_control(ControlRequest { record, epoch }).await
+    }
+
+    /// As [`Jobs::control`], of a record that belongs to the log of `epoch` alone; `Unavailable` once that has ended.
+    async fn control_in(&self, epoch: u32, record: ControlRecord) -> Result<ControlApplied, Error> {
+        let epoch = Some(epoch);
+        self.request_control(ControlRequest { record, epoch }).await
+    }
+
+    async fn request_control(&self, request: ControlRequest) -> Result<ControlApplied, Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Control(record, reply)).await?;
+        self.send(Command::Control(request, reply)).await?;
         answer.await.map_err(|_| self.closed())?
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::{ControlState, OpenJob};
 use crate::data_file::{DataFileIdentity, DataFileSummary};
 use crate::epoch::EpochFile;
-use crate::{Error, Position, RecordId, Timestamp, sealed_json};
+use crate::{Error, ErrorKind, Position, RecordId, Timestamp, sealed_json};
 
 /// The manifest format that this version writes, and the newest that it reads.
 pub(crate) const MANIFEST_FORMAT: u32 = 1;
@@ -210,14 +210,37 @@ impl Manifest {
 
     /// Reads the newest manifest of `epoch`, found by listing (R25).
     pub(crate) async fn load_newest(ost: &Ost, epoch: u32) -> Result<(Manifest, u32), Error> {
-        let keys = Self::list(ost, epoch).await?;
-        let newest = keys.last().ok_or_else(|| {
-            Error::corrupt(format!(
-                "{} holds no manifest of epoch {epoch}",
-                ost.location()
-            ))
-        })?;
-        Self::load(ost, newest).await
+        let mut lists = 0;
+        loop {
+            let keys = Self::list(ost, epoch).await?;
+            let newest = keys.last().ok_or_else(|| {
+                Error::corrupt(format!(
+                    "{} holds no manifest of epoch {epoch}",
+                    ost.location()
+                ))
+            })?;
+            lists += 1;
+            match Self::load(ost, newest).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Self::list_again(lists, error)?;
+                }
+                loaded => return loaded,
+            }
+        }
+    }
+
+    /// What was listed is missing: it was removed since, and so there are newer ones, which another list shows. That happens
+    /// again only to who is stopped for long again.
+    ///
+    /// # Errors
+    /// `Unavailable` when there were enough lists.
+    pub(crate) fn list_again(lists: u32, error: Error) -> Result<(), Error> {
+        const LISTS_MAX: u32 = 10;
+        if lists < LISTS_MAX {
+            return Ok(());
+        }
+        let message = format!("the newest manifest was missing after each of {lists} lists");
+        Err(Error::unavailable(message).with_source(error))
     }
 
     /// Creates this manifest, if its number is free; returns its checksum.

@@ -97,7 +97,14 @@ impl Store {
         let manifest = Manifest::first(log_bytes_max);
         let manifest_key = manifest.key();
         create_or_keep(ost, &manifest_key, sealed_json::encode(&manifest)?).await?;
-        let (_, manifest_checksum) = Manifest::load(ost, &manifest_key).await?;
+        let manifest_checksum = match Manifest::load(ost, &manifest_key).await {
+            Ok((_, checksum)) => checksum,
+            // Others have finished the store, and gone so far from there that its first manifest was removed.
+            Err(error) if error.kind() == ErrorKind::NotFound && Store::exists(ost).await? => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let manifest = (manifest_key, manifest_checksum);
         let epoch = EpochFile::new(1, Position::START, manifest, log, EpochCause::Init);
         let (Create::Created | Create::Exists) = epoch.create(ost).await?;
@@ -116,18 +123,27 @@ async fn load_usable_manifest(
     ost: &Ost,
     epoch: &EpochFile,
 ) -> Result<(Manifest, u32, Option<DamagedManifest>), Error> {
-    let mut keys = epoch.list_manifests(ost).await?;
-    let newest = keys.pop().ok_or_else(|| epoch.no_manifest(ost))?;
-    let error = match Manifest::load(ost, &newest).await {
-        Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => error,
-        // Not listed, but named by the epoch.
-        Err(error) if error.kind() == ErrorKind::NotFound && keys.is_empty() => {
-            return Err(epoch.no_manifest(ost).with_source(error));
+    let mut lists = 0;
+    let (newest, older, error) = loop {
+        let mut keys = epoch.list_manifests(ost).await?;
+        let newest = keys.pop().ok_or_else(|| epoch.no_manifest(ost))?;
+        lists += 1;
+        match Manifest::load(ost, &newest).await {
+            Ok((manifest, checksum)) => return Ok((manifest, checksum, None)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                break (newest, keys.pop(), error);
+            }
+            // Not listed, but named by the epoch: it went only if another was listed by then.
+            Err(error) if error.kind() == ErrorKind::NotFound && lists > 1 && keys.is_empty() => {
+                return Err(epoch.no_manifest(ost).with_source(error));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Manifest::list_again(lists, error)?;
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => return Err(error),
     };
-    let Some(older) = keys.pop() else {
+    let Some(older) = older else {
         return Err(error);
     };
     let usable = async {
@@ -166,9 +182,14 @@ async fn create_or_keep(ost: &Ost, key: &str, content: Bytes) -> Result<(), Erro
     }
 }
 
-/// Refuses a place that holds something else than the beginnings of a store.
+/// Refuses a place that holds something else than the beginnings of a store, or a store that another process has finished
+/// since it was looked for.
 pub(crate) async fn check_place(ost: &Ost) -> Result<(), Error> {
     let level = ost.list_level("").await?;
+    let mut objects = level.objects.iter();
+    if objects.any(|meta| meta.path.as_ref() == STORE_KEY) {
+        return Ok(());
+    }
     let names = level
         .prefixes
         .into_iter()

@@ -114,7 +114,15 @@ impl Jobs {
         let mut newest: Option<Manifest> = None;
         let mut oldest_covered: Option<Position> = None;
         for meta in kept {
-            let (manifest, _) = Manifest::load(self.ost(), meta.path.as_ref()).await?;
+            let loaded = Manifest::load(self.ost(), meta.path.as_ref()).await;
+            let (manifest, _) = loaded.map_err(|error| match error.kind() {
+                // What is kept by now is another choice.
+                ErrorKind::NotFound => {
+                    Error::unavailable("another process has collected garbage meanwhile")
+                        .with_source(error)
+                }
+                _ => error,
+            })?;
             live.extend(manifest.file_keys().into_iter().map(str::to_owned));
             oldest_covered.get_or_insert(manifest.covered);
             newest = Some(manifest);

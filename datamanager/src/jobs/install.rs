@@ -135,7 +135,8 @@ impl Jobs {
             covered: manifest.covered,
             job_seq: manifest.job_seq,
         };
-        let announced = self.control(record).await;
+        // Numbers begin anew with each epoch: in the next one it would stand for another manifest.
+        let announced = self.control_in(manifest.epoch, record).await;
         // The manifest counts whether it is announced or not.
         self.read_from(manifest, checksum).await?;
         announced?;

@@ -10,6 +10,7 @@ use futures::StreamExt;
 
 use crate::host::Host;
 use crate::place::{Place, on_each_place};
+use crate::site::Site;
 
 /// Commits a transaction of two writes.
 async fn commit(store: &DataManager, number: u32) {
@@ -350,6 +351,37 @@ fn a_cursor_goes_on_without_gap_or_double_when_the_log_moves() {
             let numbers = next_numbers(&mut store.follow(cursor), rest.len()).await;
             assert_eq!(numbers, rest);
         }
+        store.close().await.unwrap();
+    });
+}
+
+/// What it had read of the log was thrown away each time that nobody waited any longer.
+#[test]
+fn a_listener_that_is_asked_with_little_patience_gets_on() {
+    const RECORDS: u32 = 400;
+    let mut site = Site::new(9);
+    site.settings.follow_bytes_max = 1_500;
+    site.settings.maintain = false;
+    let process = site.process("a");
+    site.run(async || {
+        let store = site.open(&process).await;
+        let mut follow = store.follow_new();
+        for number in 0..RECORDS {
+            commit(&store, number).await;
+        }
+        // To read a batch takes many times as long as anybody waits.
+        let delay = Duration::from_millis(20);
+        site.objects.set_delay(delay..=delay);
+        let mut delivered = 0;
+        for _ in 0..RECORDS {
+            let patience = process.sleep(Duration::from_millis(200));
+            let next = futures::future::select(Box::pin(follow.next()), patience);
+            if let futures::future::Either::Left((next, _)) = next.await {
+                assert_eq!(number_of(&next.unwrap()), delivered);
+                delivered += 1;
+            }
+        }
+        assert!(delivered > RECORDS / 2, "{delivered} were delivered");
         store.close().await.unwrap();
     });
 }

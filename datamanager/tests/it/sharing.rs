@@ -460,6 +460,49 @@ async fn check_stray(store: &DataManager, seq: u64, cursor: Cursor) {
     assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}");
 }
 
+/// A listener that began before the first record got what a process that had been stopped for long stored as a first
+/// record when the real one had been removed: a transaction that was never committed.
+#[test]
+fn what_is_stored_where_a_record_was_removed_reaches_no_listener() {
+    let mut stored_again = 0;
+    for seed in 1..=20 {
+        let mut site = Site::new(seed);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        site.settings.follow_bytes_max = 1;
+        let (a, b) = (site.process("a"), site.process("b"));
+        site.run(async || {
+            let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
+            let start = store.follow_new().cursor();
+            let handle = sleeper.clone();
+            let answer = a.run("client", async move { increment(&handle, "a").await });
+            if seed % 4 == 0 {
+                b.sleep(Duration::from_micros(seed * 100)).await;
+            }
+            a.pause();
+            for number in 0..4 {
+                increment_until_done(&store, &format!("b-{number}")).await;
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            b.sleep(HEAD_CONFIRM_MAX * 4).await;
+            store.collect_garbage().await.unwrap();
+            let first_key = "base/wal/0000000001/00000000000000000001.wal";
+            assert_eq!(site.objects.content(first_key), None);
+            a.resume();
+            let answer = answer.await.unwrap();
+            stored_again += u32::from(site.objects.content(first_key).is_some());
+            for listening in [&store, &sleeper] {
+                let error = listening.follow(start).next().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Compacted, "{error:?}: {answer:?}");
+            }
+            sleeper.close().await.unwrap();
+            store.close().await.unwrap();
+        });
+    }
+    assert!(stored_again > 3, "{stored_again} were stored again");
+}
+
 /// What such a process leaves behind was reported as damage, by the verification and by `dm wal`, until it was collected.
 #[test]
 fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_committed() {
@@ -847,6 +890,66 @@ pub(crate) async fn writers_at_once_lose_and_double_nothing_while_others_clear_u
     assert!(report.is_sound(), "{report:?}");
 }
 
+/// A process that was stopped during the first start, while others made the store and worked with it, took their files for
+/// those of something else, or said that the store was not found.
+#[test]
+fn a_first_start_that_stands_still_at_any_request_finds_the_store_that_others_have_made() {
+    const REQUESTS: [Operation; 6] = [
+        Operation::Get,
+        Operation::Head,
+        Operation::List,
+        Operation::ListLevel,
+        Operation::Put,
+        Operation::Create,
+    ];
+    let mut stopped_at = 0;
+    for stop_at in 1.. {
+        let mut site = Site::new(100 + stop_at);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        let (a, b) = (site.process("a"), site.process("b"));
+        let stopped = site.run(async || {
+            let builder = site.builder(&b);
+            let mut opening = b.run("open", async move { builder.open().await });
+            let asked = || -> usize {
+                let of = |operation| site.objects.request_count("b", operation, "");
+                REQUESTS.into_iter().map(of).sum()
+            };
+            let reached = async {
+                while (asked() as u64) < stop_at {
+                    a.sleep(Duration::from_micros(50)).await;
+                }
+            };
+            let first = futures::future::select(&mut opening, Box::pin(reached)).await;
+            let stopped = matches!(first, futures::future::Either::Right(_));
+            drop(first);
+            if stopped {
+                b.pause();
+            }
+            let store = site.open(&a).await;
+            for number in 0..5 {
+                increment_until_done(&store, &format!("a-{number}")).await;
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            b.resume();
+            if stopped {
+                let other = opening.await.unwrap().unwrap();
+                assert_eq!(other.stats().store, store.stats().store);
+                assert_eq!(counter(&other).await, 5, "stopped at request {stop_at}");
+                other.close().await.unwrap();
+            }
+            store.close().await.unwrap();
+            stopped
+        });
+        if !stopped {
+            break;
+        }
+        stopped_at = stop_at;
+    }
+    assert!(stopped_at > 20, "the first start has {stopped_at} requests");
+}
+
 /// Raises the counter by one, with as many attempts as it takes.
 async fn increment_until_done(store: &DataManager, marker: &str) {
     while let Err(error) = increment(store, marker).await {
@@ -923,4 +1026,71 @@ fn a_process_whose_clock_is_far_ahead_raises_no_times_and_says_so() {
         ahead.close().await.unwrap();
         store.close().await.unwrap();
     });
+}
+
+/// A process that was stopped each time between listing the manifests and reading the newest one said that it was not
+/// found: a collector had removed it, and there were newer ones.
+#[test]
+fn manifests_that_are_removed_while_a_process_stands_still_are_looked_for_again() {
+    for stops in 1..=8 {
+        let mut site = Site::new(70 + stops);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        let (a, b) = (site.process("a"), site.process("b"));
+        site.run(async || {
+            let store = site.open(&a).await;
+            let builder = site.builder(&b);
+            let opening = b.run("open", async move { builder.open().await });
+            let opened = stop_after_lists(&site, &store, &b, stops, opening).await;
+            let other = opened.unwrap();
+            increment(&other, "b").await.unwrap();
+            let handle = other.clone();
+            let checkpoint = b.run("checkpoint", async move { handle.checkpoint().await });
+            let result = stop_after_lists(&site, &store, &b, stops, checkpoint).await;
+            if let Err(error) = result {
+                // The others were faster.
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            }
+            assert_eq!(counter(&store).await, 1);
+            store.close().await.unwrap();
+            other.close().await.unwrap();
+        });
+    }
+}
+
+/// Stops `process` the first `stops` times that it has listed manifests, and replaces all of these before it goes on.
+async fn stop_after_lists<T>(
+    site: &Site,
+    store: &DataManager,
+    process: &SimulatedEnvironment,
+    stops: u64,
+    work: impl Future<Output = Option<T>>,
+) -> T {
+    let lists = || {
+        let name = process.name();
+        let operation = Operation::List;
+        site.objects
+            .request_count(name, operation, "base/manifests/")
+    };
+    let replace = async {
+        for _ in 0..stops {
+            let before = lists();
+            while lists() == before {
+                let moment = Duration::from_micros(100);
+                site.objects.environment().sleep(moment).await;
+            }
+            process.pause();
+            for _ in 0..4 {
+                store.put_raw("other", "1", "").await.unwrap();
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            process.resume();
+        }
+        std::future::pending::<()>().await;
+    };
+    match futures::future::select(Box::pin(work), Box::pin(replace)).await {
+        futures::future::Either::Left((done, _)) => done.unwrap(),
+        futures::future::Either::Right(_) => unreachable!("it goes on for ever"),
+    }
 }

@@ -648,3 +648,106 @@ fn an_import_over_a_bad_network_says_truly_whether_it_took_effect() {
     }
     assert!(done > 20 && failed > 0, "{done} done, {failed} failed");
 }
+
+/// The first manifest of an epoch that began with an import, or with another log, got the name of the one that it was
+/// derived from, which was taken: no checkpoint was ever installed again, and the log grew without end.
+#[test]
+fn jobs_go_on_after_an_import_and_after_the_log_has_moved() {
+    Host::new(90).run(async |store| {
+        fill(&store, "city", 30).await;
+        let bytes = export(&store, ExportOptions::new()).await.unwrap();
+        store.maintenance_on().await.unwrap();
+        import(&store, bytes).await.unwrap();
+        store.maintenance_off(false).await.unwrap();
+        check_jobs(&store).await;
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let builder = || DataManager::builder(&url).unwrap();
+        for log in [LogKind::Object, LogKind::File] {
+            let store = builder().open().await.unwrap();
+            fill(&store, "city", 30).await;
+            store.close().await.unwrap();
+            builder().switch_log(log).await.unwrap();
+            let store = builder().open().await.unwrap();
+            check_jobs(&store).await;
+            store.close().await.unwrap();
+            assert!(builder().verify().await.unwrap().is_sound());
+        }
+    });
+}
+
+/// A checkpoint and a compaction take effect.
+async fn check_jobs(store: &DataManager) {
+    let epoch = store.stats().epoch;
+    assert!(epoch > 1);
+    for (number, type_count) in [(1, 5), (2, 6)] {
+        fill(store, "user", type_count).await;
+        let report = store.checkpoint().await.unwrap();
+        assert_eq!(report.manifest, number);
+        assert_eq!(store.stats().covered, report.covered);
+        assert_eq!(report.covered.epoch, epoch);
+    }
+    store.compact().await.unwrap();
+    assert_eq!((store.stats().manifest, store.stats().runs.len()), (3, 1));
+    assert_eq!(store.count("user").await.unwrap(), 6);
+    assert_eq!(store.count("city").await.unwrap(), 30);
+}
+
+/// The announcement went to the log of the next epoch, where its number stood for a manifest that was not there yet: the
+/// store counted as damaged, and manifests with lower numbers as known.
+#[test]
+fn a_manifest_that_an_import_overtakes_is_announced_to_no_later_epoch() {
+    let mut cluster = Site::new(80);
+    cluster.settings.maintain = false;
+    let (one, two) = (cluster.process("one"), cluster.process("two"));
+    cluster.run(async || {
+        let (first, second) = (cluster.open(&one).await, cluster.open(&two).await);
+        fill(&first, "city", 20).await;
+        let bytes = export(&first, ExportOptions::new()).await.unwrap();
+        for _ in 0..3 {
+            fill(&first, "user", 5).await;
+            first.checkpoint().await.unwrap();
+        }
+        fill(&first, "user", 6).await;
+        let has_asked = async |operation, prefix: &str| {
+            let asked = || cluster.objects.request_count("one", operation, prefix);
+            let before = asked();
+            while asked() == before {
+                two.sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let handle = first.clone();
+        let job = one.run("checkpoint", async move { handle.checkpoint().await });
+        // The answer to the creation of the manifest comes when the next epoch has begun.
+        has_asked(ost::Operation::Head, "base/data/").await;
+        let late = Duration::from_secs(4);
+        cluster.objects.set_delay(late..=late);
+        has_asked(ost::Operation::Create, "base/manifests/").await;
+        let soon = Duration::from_millis(1);
+        cluster.objects.set_delay(soon..=soon);
+        second.maintenance_on().await.unwrap();
+        let forced = ImportOptions::new().force(true);
+        let input = std::io::Cursor::new(bytes);
+        second.import(input, forced).await.unwrap();
+        let error = job.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert_eq!(first.stats().epoch, 2, "it was overtaken");
+
+        second.maintenance_off(true).await.unwrap();
+        first.latest_snapshot().await.unwrap();
+        for (store, number) in [(&first, 1), (&second, 2)] {
+            store.put_raw("city", "new", "x").await.unwrap();
+            let report = store.checkpoint().await.unwrap();
+            assert_eq!(report.manifest, number);
+            first.latest_snapshot().await.unwrap();
+            assert_eq!(first.count("city").await.unwrap(), 21);
+        }
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+        let verification = cluster.builder(&two).verify().await.unwrap();
+        assert!(verification.is_sound(), "{:?}", verification.damage);
+    });
+}
