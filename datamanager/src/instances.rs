@@ -55,7 +55,7 @@ pub struct Instance {
     pub mode: Mode,
     /// The newest position that it had applied when it last registered.
     pub position: Position,
-    /// How long ago that was, by the storage's clock.
+    /// How long ago that was, by the storage's clock; zero with a log in etcd, which forgets at once who is gone.
     pub age: Duration,
 }
 
@@ -99,16 +99,56 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a process registers, as its view is now.
+#[cfg(feature = "etcd")]
+pub(crate) fn describe(shared: &Shared) -> Vec<u8> {
+    serde_json::to_vec(&InstanceFile::of(shared)).expect("numbers and texts can be written as JSON")
+}
+
+/// A process as it has registered in etcd, which forgets those that are gone.
+#[cfg(feature = "etcd")]
+pub(crate) fn parse(bytes: &[u8]) -> Option<Instance> {
+    let file: InstanceFile = serde_json::from_slice(bytes).ok()?;
+    Some(Instance {
+        name: file.instance,
+        version: file.version,
+        mode: file.mode,
+        position: file.position,
+        age: Duration::ZERO,
+    })
+}
+
+impl InstanceFile {
+    fn of(shared: &Shared) -> InstanceFile {
+        let view = shared.view();
+        InstanceFile {
+            format: INSTANCE_FORMAT,
+            instance: shared.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: Mode::of(&view),
+            position: view.position,
+        }
+    }
+}
+
+/// The storage's own time, from an object that is written for it: ages of objects are compared with it (R5).
+pub(crate) async fn store_time(
+    ost: &Ost,
+    environment: &dyn Environment,
+) -> Result<Timestamp, Error> {
+    let path = ObjectPath::parse(&format!(
+        "recovery/time-{}",
+        crate::RecordId::random(environment)
+    ))?;
+    ost.put(&path, Bytes::new()).await?;
+    let meta = ost.head(&path).await;
+    crate::store::remove_trial(ost, &path).await;
+    Ok(Timestamp::from_millis(meta?.last_modified_ms))
+}
+
 /// Registers this process as its view is now.
 async fn register(ost: &Ost, shared: &Shared) -> Result<(), Error> {
-    let view = shared.view();
-    let file = InstanceFile {
-        format: INSTANCE_FORMAT,
-        instance: shared.instance.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: Mode::of(&view),
-        position: view.position,
-    };
+    let file = InstanceFile::of(shared);
     let path = path_of(&shared.instance)?;
     Ok(ost.put(&path, sealed_json::encode(&file)?).await?)
 }

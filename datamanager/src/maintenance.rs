@@ -5,7 +5,7 @@ use tokio::io::AsyncRead;
 
 use crate::control::{ControlRecord, JobKind};
 use crate::data_manager::DataManager;
-use crate::instances::{self, Instance, Mode};
+use crate::instances::{Instance, Mode};
 use crate::{Error, ErrorKind, ImportOptions, ImportReport, LogKind, Position};
 
 /// Whether the store is in maintenance, as far as this process has applied the log.
@@ -79,11 +79,19 @@ impl DataManager {
     async fn set_maintenance(&self, on: bool) -> Result<Position, Error> {
         self.inner.jobs.check_writable()?;
         let instance = self.instance().to_owned();
-        let record = ControlRecord::Maintenance { on, instance };
-        Ok(self.inner.jobs.control(record).await?.position)
+        let record = ControlRecord::Maintenance {
+            on,
+            instance: instance.clone(),
+        };
+        let jobs = &self.inner.jobs;
+        let position = jobs.control(record).await?.position;
+        let since = on.then_some((position, instance.as_str()));
+        jobs.registry().show_maintenance(since).await;
+        Ok(position)
     }
 
-    /// The processes that have the store open for writing, by name. One that has vanished is listed for another minute.
+    /// The processes that have the store open for writing, by name. One that has vanished is listed for another minute, or
+    /// for 15 seconds with a log in etcd.
     ///
     /// # Cancel safety
     /// Dropping the call changes nothing.
@@ -92,16 +100,11 @@ impl DataManager {
     /// `Unavailable` when the storage does not answer.
     pub async fn instances(&self) -> Result<Vec<Instance>, Error> {
         let (jobs, shared) = (&self.inner.jobs, &self.inner.shared);
-        let ost = &jobs.context.ost;
         if shared.log().kind == LogKind::File {
             let own = (!self.inner.read_only).then(|| Instance::of(shared));
             return Ok(own.into_iter().collect());
         }
-        if self.inner.read_only {
-            let now = self.inner.environment.wall_time();
-            return instances::list(ost, Some(now)).await;
-        }
-        instances::register_and_list(ost, shared).await
+        jobs.registry().list(shared, self.inner.read_only).await
     }
 
     /// Replaces the whole content of the store by what `input` holds; see [`ImportOptions`].

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::TryStreamExt;
 use ost::{ObjectMeta, ObjectPath};
 use serde::Serialize;
@@ -13,8 +12,8 @@ use super::pins::list_pins;
 use crate::epoch::EpochFile;
 use crate::instances;
 use crate::manifest::Manifest;
-use crate::store::{self, TRIAL_PREFIXES};
-use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp};
+use crate::store::TRIAL_PREFIXES;
+use crate::{Error, ErrorKind, LogKind, Position, Timestamp};
 
 /// The newest manifests, which are always kept.
 const MANIFESTS_KEPT_MIN: usize = 3;
@@ -253,7 +252,7 @@ impl Jobs {
         now: Timestamp,
         failed: &mut Vec<String>,
     ) -> Result<(), Error> {
-        if self.shared.log().kind == LogKind::File {
+        if self.shared.log().kind != LogKind::Object {
             return Ok(());
         }
         for path in instances::list_dead(self.ost(), now).await? {
@@ -301,14 +300,7 @@ impl Jobs {
 
     /// The storage's own time, from an object that is written for it: ages of objects are compared with it (R5).
     async fn store_time(&self) -> Result<Timestamp, Error> {
-        let path = ObjectPath::parse(&format!(
-            "recovery/time-{}",
-            RecordId::random(self.environment.as_ref())
-        ))?;
-        self.ost().put(&path, Bytes::new()).await?;
-        let meta = self.ost().head(&path).await;
-        store::remove_trial(self.ost(), &path).await;
-        Ok(Timestamp::from_millis(meta?.last_modified_ms))
+        instances::store_time(self.ost(), self.environment.as_ref()).await
     }
 }
 

@@ -1,8 +1,6 @@
 //! The log of a store that any number of processes share: one created object for each record.
 
 mod confirmation;
-mod turns;
-mod wal_objects;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +13,16 @@ use futures::{StreamExt, TryStreamExt};
 use ost::{Create, Ost};
 
 use crate::environment::Environment;
+use crate::log::turns::{Pace, Turns};
+use crate::log::wal_objects::{self, WalObjects};
 use crate::log::{Append, Log, LogReader};
 use crate::record::Record;
+use crate::registry::Registry;
 use crate::store_id::StoreId;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, Position};
 
 use confirmation::Confirmation;
-use turns::Turns;
-pub(crate) use wal_objects::WalObjects;
 
 /// Records found one after the other by asking for each, after which the log is listed instead (R17).
 const LAG_BEFORE_LIST: u32 = 4;
@@ -31,12 +30,18 @@ const LAG_BEFORE_LIST: u32 = 4;
 const ABSENCE_ATTEMPTS_MAX: u32 = 3;
 /// Objects that are read at once when the log is listed.
 const PARALLEL_READS: usize = 8;
+const PACE: Pace = Pace {
+    // Who has lost lists what it lacks, reads it, finds nothing behind it, and only then appends.
+    turn_append_times: 4,
+    delay_max: Duration::from_secs(1),
+};
 
 /// What an [`ObjectLog`] needs to know of the store.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectLogOptions {
     pub(crate) instance: String,
     pub(crate) ost: Ost,
+    pub(crate) registry: Arc<dyn Registry>,
     pub(crate) store: StoreId,
     pub(crate) epoch: u32,
     /// Where the epoch starts.
@@ -99,9 +104,9 @@ impl ObjectLog {
             options.confirmed_at,
         );
         ObjectLog {
-            objects: WalObjects::new(ost.clone(), options.store, options.epoch),
+            objects: WalObjects::new(ost, options.store, options.epoch),
             confirmation,
-            turns: Turns::new(environment.clone(), ost, options.instance.clone()),
+            turns: Turns::new(environment.clone(), options.registry.clone(), PACE),
             appended: Mutex::new(Position::START),
             environment,
             options,
@@ -310,7 +315,7 @@ impl Log for ObjectLog {
             Ok(Create::Exists) => {
                 self.turns.lost(append_time);
                 self.turns.wait_after_loss().await;
-                Append::Lost
+                Append::Lost(Vec::new())
             }
             Err(error) if error.kind() == ost::ErrorKind::Unknown => Append::Unclear(error.into()),
             Err(error) => Append::Refused(error.into()),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use datamanager::environment::Environment;
 use datamanager::{
     Cursor, DataManager, ErrorKind, ExportOptions, Follow, FollowedTransaction, ImportOptions,
     LogKind,
