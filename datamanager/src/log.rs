@@ -5,6 +5,8 @@
 
 mod file_log;
 mod object_log;
+mod turns;
+mod wal_objects;
 
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ use crate::record::Record;
 use crate::{Error, Position};
 
 pub(crate) use file_log::{FileLog, FileLogOptions, FileLogReader};
-pub(crate) use object_log::{ObjectLog, ObjectLogOptions, WalObjects};
+pub(crate) use object_log::{ObjectLog, ObjectLogOptions};
+pub(crate) use wal_objects::WalObjects;
 
 /// What came of an append.
 #[derive(Debug)]

@@ -1,8 +1,6 @@
 //! The log of a store that any number of processes share: one created object for each record.
 
 mod confirmation;
-mod turns;
-mod wal_objects;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +13,8 @@ use futures::{StreamExt, TryStreamExt};
 use ost::{Create, Ost};
 
 use crate::environment::Environment;
+use crate::log::turns::Turns;
+use crate::log::wal_objects::{self, WalObjects};
 use crate::log::{Append, Log, LogReader};
 use crate::record::Record;
 use crate::store_id::StoreId;
@@ -22,8 +22,6 @@ use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, Position};
 
 use confirmation::Confirmation;
-use turns::Turns;
-pub(crate) use wal_objects::WalObjects;
 
 /// Records found one after the other by asking for each, after which the log is listed instead (R17).
 const LAG_BEFORE_LIST: u32 = 4;
