@@ -15,7 +15,6 @@ use crate::documents::{DocumentTypes, keep_indexes_built};
 use crate::environment::Environment;
 use crate::follow::{self, Follow};
 use crate::history::History;
-use crate::instances;
 use crate::jobs::{self, Jobs};
 use crate::log::chained;
 use crate::open::{Builder, Hold};
@@ -122,11 +121,10 @@ impl DataManager {
     pub(crate) fn start_sharing(&self) {
         self.follow_manifests();
         let (jobs, hold) = (self.inner.jobs.clone(), self.inner.hold.upgrade());
-        let ost = jobs.context.ost.clone();
-        let environment = self.inner.environment.clone();
+        let registry = jobs.registry();
         let shared = self.inner.shared.clone();
         let task = async move {
-            instances::keep_registered(ost, environment, shared).await;
+            registry.keep_registered(shared).await;
             drop(hold);
         };
         self.inner.environment.spawn("registration", Box::pin(task));

@@ -99,16 +99,37 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+impl InstanceFile {
+    fn of(shared: &Shared) -> InstanceFile {
+        let view = shared.view();
+        InstanceFile {
+            format: INSTANCE_FORMAT,
+            instance: shared.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: Mode::of(&view),
+            position: view.position,
+        }
+    }
+}
+
+/// The storage's own time, from an object that is written for it: ages of objects are compared with it (R5).
+pub(crate) async fn store_time(
+    ost: &Ost,
+    environment: &dyn Environment,
+) -> Result<Timestamp, Error> {
+    let path = ObjectPath::parse(&format!(
+        "recovery/time-{}",
+        crate::RecordId::random(environment)
+    ))?;
+    ost.put(&path, Bytes::new()).await?;
+    let meta = ost.head(&path).await;
+    ost.delete(&path).await?;
+    Ok(Timestamp::from_millis(meta?.last_modified_ms))
+}
+
 /// Registers this process as its view is now.
 async fn register(ost: &Ost, shared: &Shared) -> Result<(), Error> {
-    let view = shared.view();
-    let file = InstanceFile {
-        format: INSTANCE_FORMAT,
-        instance: shared.instance.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: Mode::of(&view),
-        position: view.position,
-    };
+    let file = InstanceFile::of(shared);
     let path = path_of(&shared.instance)?;
     Ok(ost.put(&path, sealed_json::encode(&file)?).await?)
 }

@@ -26,8 +26,8 @@ use crate::control::{ControlRecord, JobKind, OpenJob};
 use crate::data_file::DataFileOptions;
 use crate::environment::Environment;
 use crate::file_set::FileContext;
-use crate::instances;
 use crate::opener::Opener;
+use crate::registry::Registry;
 use crate::state::Shared;
 use crate::{Error, ErrorKind, LogKind, Settings};
 
@@ -77,6 +77,11 @@ impl Jobs {
             collecting: Default::default(),
             claims_seen: Default::default(),
         }
+    }
+
+    /// Where the processes of the store register.
+    pub(crate) fn registry(&self) -> Arc<dyn Registry> {
+        self.opener.registry(self.shared.log().kind)
     }
 
     fn ost(&self) -> &Ost {
@@ -179,7 +184,7 @@ impl Jobs {
     async fn is_gone(&self, instance: &str) -> Result<bool, Error> {
         match self.shared.log().kind {
             LogKind::File => Ok(true), // one process writes at a time, and this one holds the lock
-            LogKind::Object => instances::is_gone(self.ost(), instance).await,
+            _ => self.registry().is_gone(instance).await,
         }
     }
 

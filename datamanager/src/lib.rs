@@ -64,6 +64,7 @@ mod merge;
 mod opener;
 mod read_view;
 mod recent_records;
+mod registry;
 mod state;
 
 mod codec;

@@ -5,7 +5,7 @@ use tokio::io::AsyncRead;
 
 use crate::control::{ControlRecord, JobKind};
 use crate::data_manager::DataManager;
-use crate::instances::{self, Instance, Mode};
+use crate::instances::{Instance, Mode};
 use crate::{Error, ErrorKind, ImportOptions, ImportReport, LogKind, Position};
 
 /// Whether the store is in maintenance, as far as this process has applied the log.
@@ -92,16 +92,11 @@ impl DataManager {
     /// `Unavailable` when the storage does not answer.
     pub async fn instances(&self) -> Result<Vec<Instance>, Error> {
         let (jobs, shared) = (&self.inner.jobs, &self.inner.shared);
-        let ost = &jobs.context.ost;
         if shared.log().kind == LogKind::File {
             let own = (!self.inner.read_only).then(|| Instance::of(shared));
             return Ok(own.into_iter().collect());
         }
-        if self.inner.read_only {
-            let now = self.inner.environment.wall_time();
-            return instances::list(ost, Some(now)).await;
-        }
-        instances::register_and_list(ost, shared).await
+        jobs.registry().list(shared, self.inner.read_only).await
     }
 
     /// Replaces the whole content of the store by what `input` holds; see [`ImportOptions`].

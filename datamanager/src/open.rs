@@ -142,8 +142,8 @@ impl Builder {
         let unannounced = view.control.manifest_number < view.files.manifest.number;
         let is_shared = state.shared().log().kind != LogKind::File;
         if is_shared && !self.read_only {
-            let environment = opener.environment.as_ref();
-            instances::register_first(&self.ost, environment, state.shared()).await?;
+            let registry = opener.registry(state.shared().log().kind);
+            registry.register_first(state.shared()).await?;
         }
         let store = start(opener, state, lock)?;
         if self.read_only {

@@ -13,6 +13,7 @@ use crate::epoch::EpochFile;
 use crate::file_set::{FileContext, FileSet};
 use crate::history::History;
 use crate::log::{FileLog, FileLogOptions, FileLogReader, Log, ObjectLog, ObjectLogOptions};
+use crate::registry::{ObjectRegistry, Registry};
 use crate::state::{OpenLog, State};
 use crate::store::{self, DamagedManifest, Store};
 use crate::store_id::StoreId;
@@ -202,6 +203,7 @@ impl Opener {
         ObjectLogOptions {
             instance: self.instance.clone(),
             ost: self.ost.clone(),
+            registry: self.registry(LogKind::Object),
             store: store.id,
             epoch: store.epoch.epoch,
             base: store.epoch.base,
@@ -242,6 +244,15 @@ impl Opener {
             FileLog::create(files.as_ref(), &directory, epoch, base)
         })
         .await?
+    }
+
+    /// Where the processes register that share a log of this kind.
+    pub(crate) fn registry(&self, _kind: LogKind) -> Arc<dyn Registry> {
+        Arc::new(ObjectRegistry::new(
+            self.environment.clone(),
+            self.ost.clone(),
+            self.instance.clone(),
+        ))
     }
 
     pub(crate) fn history(&self, store: StoreId) -> History {

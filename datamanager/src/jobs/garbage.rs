@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::TryStreamExt;
 use ost::{ObjectMeta, ObjectPath};
 use serde::Serialize;
@@ -13,7 +12,7 @@ use super::pins::list_pins;
 use crate::epoch::EpochFile;
 use crate::instances;
 use crate::manifest::Manifest;
-use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp};
+use crate::{Error, ErrorKind, LogKind, Position, Timestamp};
 
 /// The newest manifests, which are always kept.
 const MANIFESTS_KEPT_MIN: usize = 3;
@@ -278,14 +277,7 @@ impl Jobs {
 
     /// The storage's own time, from an object that is written for it: ages of objects are compared with it (R5).
     async fn store_time(&self) -> Result<Timestamp, Error> {
-        let path = ObjectPath::parse(&format!(
-            "recovery/time-{}",
-            RecordId::random(self.environment.as_ref())
-        ))?;
-        self.ost().put(&path, Bytes::new()).await?;
-        let meta = self.ost().head(&path).await;
-        self.ost().delete(&path).await?;
-        Ok(Timestamp::from_millis(meta?.last_modified_ms))
+        instances::store_time(self.ost(), self.environment.as_ref()).await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::entry_key::{CATALOG_TYPE, raw_key};
 use crate::epoch::EpochCause;
 use crate::export::{Conversion, convert, is_of_indexes};
 use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
-use crate::instances::{self, Mode};
+use crate::instances::Mode;
 use crate::manifest::{FileEntry, Run};
 use crate::{ErrorKind, LogKind, Position};
 
@@ -132,7 +132,7 @@ impl Jobs {
         let deadline = self.environment.steady_time() + self.settings.import_wait_max;
         loop {
             self.check_running()?;
-            let listed = instances::register_and_list(self.ost(), &self.shared).await?;
+            let listed = self.registry().list(&self.shared, false).await?;
             let has_reported = |instance: &crate::Instance| {
                 instance.name == self.shared.instance
                     || (instance.mode == Mode::Maintenance

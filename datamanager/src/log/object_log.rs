@@ -17,6 +17,7 @@ use crate::log::turns::Turns;
 use crate::log::wal_objects::{self, WalObjects};
 use crate::log::{Append, Log, LogReader};
 use crate::record::Record;
+use crate::registry::Registry;
 use crate::store_id::StoreId;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, Position};
@@ -29,12 +30,15 @@ const LAG_BEFORE_LIST: u32 = 4;
 const ABSENCE_ATTEMPTS_MAX: u32 = 3;
 /// Objects that are read at once when the log is listed.
 const PARALLEL_READS: usize = 8;
+/// Who has lost lists what it lacks, reads it, finds nothing behind it, and only then appends.
+const TURN_APPEND_TIMES: u32 = 4;
 
 /// What an [`ObjectLog`] needs to know of the store.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectLogOptions {
     pub(crate) instance: String,
     pub(crate) ost: Ost,
+    pub(crate) registry: Arc<dyn Registry>,
     pub(crate) store: StoreId,
     pub(crate) epoch: u32,
     /// Where the epoch starts.
@@ -97,9 +101,13 @@ impl ObjectLog {
             options.confirmed_at,
         );
         ObjectLog {
-            objects: WalObjects::new(ost.clone(), options.store, options.epoch),
+            objects: WalObjects::new(ost, options.store, options.epoch),
             confirmation,
-            turns: Turns::new(environment.clone(), ost, options.instance.clone()),
+            turns: Turns::new(
+                environment.clone(),
+                options.registry.clone(),
+                TURN_APPEND_TIMES,
+            ),
             appended: Mutex::new(Position::START),
             environment,
             options,

@@ -3,16 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ost::Ost;
-
 use crate::environment::Environment;
-use crate::instances;
+use crate::registry::Registry;
 
 /// Appends won in a row after which a process lets others go first.
 const WINS_IN_ROW_MAX: u32 = 8;
-/// For how many measured append times it does: who has lost lists what it lacks, reads it, finds nothing behind it, and only
-/// then appends.
-const TURN_APPEND_TIMES: u32 = 4;
 /// Appends lost in a row after which a process waits before the next.
 const LOSSES_BEFORE_DELAY: u32 = 3;
 const DELAY_MAX: Duration = Duration::from_secs(1);
@@ -26,8 +21,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// turn at all.
 pub(super) struct Turns {
     environment: Arc<dyn Environment>,
-    ost: Ost,
-    instance: String,
+    registry: Arc<dyn Registry>,
+    /// For how many measured append times others go first: how long one that has lost takes until it appends again.
+    turn_append_times: u32,
     state: Mutex<State>,
 }
 
@@ -43,11 +39,15 @@ struct State {
 }
 
 impl Turns {
-    pub(super) fn new(environment: Arc<dyn Environment>, ost: Ost, instance: String) -> Turns {
+    pub(super) fn new(
+        environment: Arc<dyn Environment>,
+        registry: Arc<dyn Registry>,
+        turn_append_times: u32,
+    ) -> Turns {
         Turns {
             environment,
-            ost,
-            instance,
+            registry,
+            turn_append_times,
             state: Mutex::default(),
         }
     }
@@ -92,7 +92,7 @@ impl Turns {
     async fn delay_after_wins(&self) -> Duration {
         if self.look_is_due() {
             // Whoever cannot be seen now is seen next time.
-            if let Ok(others) = instances::others_registered(&self.ost, &self.instance).await {
+            if let Ok(others) = self.registry.others_registered().await {
                 let mut state = self.state();
                 state.others_registered = others;
                 state.looked_at = Some(self.environment.steady_time());
@@ -102,7 +102,7 @@ impl Turns {
         let mut state = self.state();
         state.won_in_row = 0;
         if state.others_registered {
-            let turn = state.append_time.saturating_mul(TURN_APPEND_TIMES);
+            let turn = state.append_time.saturating_mul(self.turn_append_times);
             turn.min(DELAY_MAX)
         } else {
             Duration::ZERO
