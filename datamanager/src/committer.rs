@@ -27,8 +27,6 @@ use crate::state::{LoadedManifest, State};
 use crate::token::Token;
 use crate::{CommitId, Error, ErrorKind, Outcome, Position, RecordId, Settings, Timestamp};
 
-/// How long an unclear append is sent again before its callers are told that its outcome is unknown.
-const UNCLEAR_APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a log that cannot be followed is left alone.
 const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// A pause before the newest manifest is read, so that a fault in the log makes no busy loop.
@@ -137,6 +135,7 @@ impl Committer {
                 let _ = request.reply.send(Err(self.state.failure()));
             }
         }
+        self.log.close().await;
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
@@ -196,6 +195,7 @@ impl Committer {
                     }
                     Some(Command::Install(loaded, reply)) => {
                         self.state.install(loaded, self.environment.steady_time());
+                        self.log.note_covered(self.state.view().files.manifest.covered);
                         let _ = reply.send(());
                     }
                     Some(Command::Close) | None => {
@@ -330,20 +330,7 @@ impl Committer {
                     return Ok(());
                 }
                 Settled::Unknown(error) => {
-                    for (index, request) in (0u32..).zip(batch.accepted) {
-                        let id = CommitId {
-                            epoch: position.epoch,
-                            seq: position.seq,
-                            record: position.record,
-                            index,
-                        };
-                        let _ = request
-                            .reply
-                            .send(Err(Error::commit_unknown(id, &error.chain())));
-                    }
-                    for (request, conflict) in batch.clashing {
-                        let _ = request.reply.send(Err(Error::conflicting(conflict)));
-                    }
+                    batch.answer_unknown(position, &error);
                     return Ok(());
                 }
             }
@@ -585,9 +572,9 @@ impl Committer {
             ) {
                 (Append::Appended, _) => return Ok(Settled::Committed),
                 (Append::Behind, _) => return self.settle_behind(position).await,
-                (Append::Lost, _) => {
+                (Append::Lost(told), _) => {
                     // The record that stands there may be this one, sent before with its answer lost.
-                    let own = match self.catch_up_past(position).await {
+                    let own = match self.catch_up_past(position, told).await {
                         Ok(own) => own,
                         Err(error) if error.kind() == ErrorKind::Unavailable => {
                             return Ok(Settled::Unknown(error));
@@ -608,7 +595,7 @@ impl Committer {
                 (Append::Refused(_), Some(earlier)) => return Ok(Settled::Unknown(earlier)),
                 (Append::Unclear(error), earlier) => {
                     let waited = self.environment.steady_time().saturating_sub(started);
-                    if waited >= UNCLEAR_APPEND_TIMEOUT {
+                    if waited >= self.log.unclear_timeout() {
                         return Ok(Settled::Unknown(earlier.unwrap_or(error)));
                     }
                     unclear = Some(error);
@@ -647,11 +634,23 @@ impl Committer {
         Ok(())
     }
 
-    /// Catches up, and says whether the record at `position.seq` is the one named by `position`.
-    async fn catch_up_past(&mut self, position: Position) -> Result<bool, Error> {
+    /// Catches up, with what the log has `told` already, and says whether the record at `position.seq` is the one named by
+    /// `position`.
+    async fn catch_up_past(
+        &mut self,
+        position: Position,
+        told: Vec<Record>,
+    ) -> Result<bool, Error> {
+        let mut own = false;
+        for record in told {
+            own |= record.position == position;
+            self.apply_foreign(record)?;
+        }
+        if self.state.position().seq >= position.seq {
+            return Ok(own);
+        }
         let log = self.log.clone();
         let mut records = log.read(self.state.position());
-        let mut own = false;
         while let Some(record) = records.next().await {
             let record = record?;
             own |= record.position == position;
@@ -709,6 +708,23 @@ impl Batch {
             .chain(self.clashing.into_iter().map(|(request, _)| request))
         {
             let _ = request.reply.send(Err(error()));
+        }
+    }
+
+    /// Tells the callers that it is not known whether the record at `position` is there to stay.
+    fn answer_unknown(self, position: Position, error: &Error) {
+        for (index, request) in (0u32..).zip(self.accepted) {
+            let id = CommitId {
+                epoch: position.epoch,
+                seq: position.seq,
+                record: position.record,
+                index,
+            };
+            let unknown = Error::commit_unknown(id, &error.chain());
+            let _ = request.reply.send(Err(unknown));
+        }
+        for (request, conflict) in self.clashing {
+            let _ = request.reply.send(Err(Error::conflicting(conflict)));
         }
     }
 

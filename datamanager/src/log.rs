@@ -27,8 +27,8 @@ pub(crate) use wal_objects::WalObjects;
 pub(crate) enum Append {
     /// The record stands in the log and is durable.
     Appended,
-    /// Another record stands there.
-    Lost,
+    /// Another record stands there. These are the records behind `expected`, as far as the answer had them; it may have none.
+    Lost(Vec<Record>),
     /// The record may stand there or land later. Only what stands at its number decides (R3).
     Unclear(Error),
     /// The record does not stand there and never will.
@@ -83,6 +83,31 @@ pub(crate) trait Log: LogReader {
 
     /// Removes what only holds records at or before `up_to`, oldest first, and returns how many files went.
     async fn truncate(&self, up_to: Position) -> Result<u64, Error>;
+
+    /// How long an unclear append is sent again before its callers are told that its outcome is unknown.
+    fn unclear_timeout(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    /// Completes once every record up to `up_to` is where data files are, or where they are read from if the log is lost
+    /// (R8). There is nothing to do for a log that keeps its records there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the object storage does not answer.
+    async fn store(&self, _up_to: Position) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Data files hold everything up to `covered` now.
+    fn note_covered(&self, _covered: Position) {}
+
+    /// How long the log stays sealed before this process begins the next epoch: whoever sealed it may be gone.
+    fn seal_age_max(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    /// Brings what is left to do to its end when the process lets go of the log.
+    async fn close(&self) {}
 }
 
 /// Whether `next` follows the record at `before`.

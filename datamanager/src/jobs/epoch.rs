@@ -120,6 +120,7 @@ impl Jobs {
         let base = view.position;
         let number = view.epoch + 1;
         let manifest = self.base_manifest(view, data);
+        self.shared.log().log.store(base).await?;
         // Only the process that sealed the log for an import begins an epoch with one: an attempt of before may have come late.
         let is_own = |found: &EpochFile| {
             found.manifest_key == manifest.key()

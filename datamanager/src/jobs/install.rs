@@ -36,6 +36,8 @@ impl Jobs {
             self.check_open(job_seq, &newest)?;
             self.check_outputs(outputs).await?;
             let next = self.complete(derive(&newest)?, &newest, newest_checksum, job_seq);
+            // A manifest rests on no record that could be lost with the log (R8).
+            self.shared.log().log.store(next.position).await?;
             match next.create(self.ost()).await {
                 Ok(Some(checksum)) => return self.announce(next, checksum).await,
                 Ok(None) => {}

@@ -10,8 +10,6 @@ use crate::control::JobKind;
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind};
 
-/// How long the log stays sealed before this process begins the next epoch.
-const SEAL_AGE_MAX: Duration = Duration::from_secs(10);
 /// How long a checkpoint that is due waits for the one that another process is writing, before it is looked again.
 const CLAIMED_DELAY: Duration = Duration::from_secs(1);
 /// How long a loop waits after a failure.
@@ -79,7 +77,8 @@ pub(crate) async fn watch_seal(jobs: Arc<Jobs>) {
             }
             continue;
         };
-        jobs.environment.sleep(SEAL_AGE_MAX).await;
+        let log = jobs.shared.log();
+        jobs.environment.sleep(log.log.seal_age_max()).await;
         if jobs.sealed_for() != Some(next_epoch) || jobs.shared.is_stopping() {
             continue;
         }

@@ -374,7 +374,7 @@ impl Log for FileLog {
             )));
         }
         if expected != state.head {
-            return Append::Lost;
+            return Append::Lost(Vec::new());
         }
         let path = self.reader.segment_directory().join(
             Segment {

@@ -316,7 +316,7 @@ impl Log for ObjectLog {
             Ok(Create::Exists) => {
                 self.turns.lost(append_time);
                 self.turns.wait_after_loss().await;
-                Append::Lost
+                Append::Lost(Vec::new())
             }
             Err(error) if error.kind() == ost::ErrorKind::Unknown => Append::Unclear(error.into()),
             Err(error) => Append::Refused(error.into()),
