@@ -25,7 +25,9 @@ use crate::opener::Opener;
 use crate::record::{Record, RecordBody, TransactionBody};
 use crate::state::{LoadedManifest, State};
 use crate::token::Token;
-use crate::{CommitId, Error, ErrorKind, Outcome, Position, RecordId, Settings, Timestamp};
+use crate::{
+    CommitId, Durability, Error, ErrorKind, Outcome, Position, RecordId, Settings, Timestamp,
+};
 
 /// How long a log that cannot be followed is left alone.
 const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -312,6 +314,12 @@ impl Committer {
             let record = self.record(position, expected, time, RecordBody::Transactions(bodies));
             match self.append(expected, record).await? {
                 Settled::Committed => {
+                    if self.settings.durability == Durability::ObjectStorage
+                        && let Err(error) = self.log.store(position).await
+                    {
+                        batch.answer_unknown(position, &error);
+                        return Ok(());
+                    }
                     for (index, request) in (0u32..).zip(batch.accepted) {
                         let _ = request.reply.send(Ok(Committed { position, index }));
                     }

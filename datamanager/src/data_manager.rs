@@ -24,10 +24,12 @@ use crate::scan::{Entry, Scan, ScanOptions};
 use crate::state::Shared;
 use crate::stats::{RunStats, Stats};
 use crate::token::Token;
-use crate::{CommitId, Error, Outcome, Position, Settings, Snapshot, Transaction};
+use crate::{CommitId, Error, LogKind, Outcome, Position, Settings, Snapshot, Transaction};
 
 /// How long [`DataManager::close`] waits for the background task to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same where the last records are brought from the log to the object storage.
+const ETCD_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records that [`DataManager::records`] reads ahead of its caller.
 const RECORDS_READ_AHEAD: usize = 16;
 
@@ -443,6 +445,13 @@ impl DataManager {
         let manifest = &view.files.manifest;
         let cache = &self.inner.jobs.context.cache;
         Stats {
+            flushed: self
+                .inner
+                .shared
+                .log()
+                .log
+                .flushed()
+                .unwrap_or(view.position),
             covered: manifest.covered,
             manifest: manifest.number,
             runs: manifest.runs.iter().map(RunStats::of).collect(),
@@ -479,7 +488,8 @@ impl DataManager {
     /// A call that is dropped does not stop the closing.
     ///
     /// # Errors
-    /// `Unavailable` when the task has not ended within 2 seconds, for instance because the disk does not answer.
+    /// `Unavailable` when the task has not ended within 2 seconds, or 10 with a log in etcd, for instance because the disk does
+    /// not answer.
     pub async fn close(&self) -> Result<(), Error> {
         *self
             .inner
@@ -494,11 +504,16 @@ impl DataManager {
             // An error means that whoever would tell has ended.
             let _ = ended.wait_for(|ended| *ended).await;
         });
-        match future::select(wait, self.inner.environment.sleep(CLOSE_TIMEOUT)).await {
+        let timeout = match self.inner.shared.log().kind {
+            LogKind::Etcd => ETCD_CLOSE_TIMEOUT,
+            LogKind::File | LogKind::Object => CLOSE_TIMEOUT,
+        };
+        match future::select(wait, self.inner.environment.sleep(timeout)).await {
             Either::Left(_) => Ok(()),
-            Either::Right(_) => Err(Error::unavailable(
-                "the store did not close within 2 s: its log or the object storage does not answer",
-            )),
+            Either::Right(_) => Err(Error::unavailable(format!(
+                "the store did not close within {} s: its log or the object storage does not answer",
+                timeout.as_secs()
+            ))),
         }
     }
 

@@ -23,7 +23,25 @@ pub(crate) struct EpochFile {
     pub(crate) manifest_key: String,
     pub(crate) manifest_checksum: u32,
     pub(crate) log: LogKind,
+    /// Where in etcd, if the log is kept there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) etcd: Option<EtcdPlace>,
     pub(crate) cause: EpochCause,
+}
+
+/// Where in etcd a log is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EtcdPlace {
+    /// The id of the cluster, in hexadecimal digits, when the epoch began; a cluster may be replaced.
+    pub(crate) cluster: String,
+    pub(crate) prefix: String,
+}
+
+/// Where a log is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct LogPlace {
+    pub(crate) kind: LogKind,
+    pub(crate) etcd: Option<EtcdPlace>,
 }
 
 /// Why an epoch was begun.
@@ -53,7 +71,7 @@ impl EpochFile {
         epoch: u32,
         base: Position,
         (manifest_key, manifest_checksum): (String, u32),
-        log: LogKind,
+        log: LogPlace,
         cause: EpochCause,
     ) -> EpochFile {
         EpochFile {
@@ -62,7 +80,8 @@ impl EpochFile {
             base,
             manifest_key,
             manifest_checksum,
-            log,
+            log: log.kind,
+            etcd: log.etcd,
             cause,
         }
     }

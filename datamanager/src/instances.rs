@@ -55,7 +55,7 @@ pub struct Instance {
     pub mode: Mode,
     /// The newest position that it had applied when it last registered.
     pub position: Position,
-    /// How long ago that was, by the storage's clock.
+    /// How long ago that was, by the storage's clock; zero with a log in etcd, which forgets at once who is gone.
     pub age: Duration,
 }
 
@@ -97,6 +97,25 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// What a process registers, as its view is now.
+#[cfg(feature = "etcd")]
+pub(crate) fn describe(shared: &Shared) -> Vec<u8> {
+    serde_json::to_vec(&InstanceFile::of(shared)).expect("numbers and texts can be written as JSON")
+}
+
+/// A process as it has registered in etcd, which forgets those that are gone.
+#[cfg(feature = "etcd")]
+pub(crate) fn parse(bytes: &[u8]) -> Option<Instance> {
+    let file: InstanceFile = serde_json::from_slice(bytes).ok()?;
+    Some(Instance {
+        name: file.instance,
+        version: file.version,
+        mode: file.mode,
+        position: file.position,
+        age: Duration::ZERO,
+    })
 }
 
 impl InstanceFile {

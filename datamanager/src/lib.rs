@@ -35,6 +35,8 @@ mod cursor;
 mod data_manager;
 mod documents;
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd_options;
 mod export;
 mod follow;
 mod maintenance;
@@ -93,6 +95,8 @@ pub use documents::{
 };
 pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id};
 pub use error::{Conflict, Error, ErrorKind, UniqueViolation};
+#[cfg(feature = "etcd")]
+pub use etcd_options::EtcdOptions;
 pub use export::{Conversion, Export, ExportOptions, TransferredEntry};
 pub use export_format::ExportFormat;
 pub use follow::{Follow, FollowedTransaction, FollowedWrite};
@@ -106,7 +110,7 @@ pub use open::Builder;
 pub use position::{Position, RecordId};
 pub use record_info::{RecordInfo, WriteInfo};
 pub use scan::{Entry, Scan, ScanOptions};
-pub use settings::{Settings, UniqueWhileBuilding};
+pub use settings::{Durability, Settings, UniqueWhileBuilding};
 pub use snapshot::Snapshot;
 pub use stats::{RunStats, Stats};
 pub use timestamp::Timestamp;

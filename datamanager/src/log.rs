@@ -3,6 +3,8 @@
 //! A log is a chain of records: each names the one before it, and an append succeeds only on top of the record that
 //! the writer has applied last. That compare-and-append is all the coordination there is between processes.
 
+#[cfg(feature = "etcd")]
+mod etcd_log;
 mod file_log;
 mod object_log;
 mod turns;
@@ -18,6 +20,8 @@ use futures::stream::BoxStream;
 use crate::record::Record;
 use crate::{Error, Position};
 
+#[cfg(feature = "etcd")]
+pub(crate) use etcd_log::{EtcdLog, EtcdLogOptions, EtcdSession};
 pub(crate) use file_log::{FileLog, FileLogOptions, FileLogReader};
 pub(crate) use object_log::{ObjectLog, ObjectLogOptions};
 pub(crate) use wal_objects::WalObjects;
@@ -96,6 +100,11 @@ pub(crate) trait Log: LogReader {
     /// `Unavailable` when the object storage does not answer.
     async fn store(&self, _up_to: Position) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Up to where the log is on the object storage, if it is elsewhere first.
+    fn flushed(&self) -> Option<Position> {
+        None
     }
 
     /// Data files hold everything up to `covered` now.

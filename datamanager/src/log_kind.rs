@@ -16,6 +16,9 @@ pub enum LogKind {
     File,
     /// One object for each record on the object storage, for any number of processes.
     Object,
+    /// In etcd, for any number of processes; the object storage has all but the newest second of it. Needs the cargo feature
+    /// `etcd`.
+    Etcd,
 }
 
 impl fmt::Display for LogKind {
@@ -23,6 +26,7 @@ impl fmt::Display for LogKind {
         formatter.write_str(match self {
             LogKind::File => "file",
             LogKind::Object => "object",
+            LogKind::Etcd => "etcd",
         })
     }
 }
@@ -34,9 +38,24 @@ impl FromStr for LogKind {
         match text {
             "file" => Ok(LogKind::File),
             "object" => Ok(LogKind::Object),
+            #[cfg(feature = "etcd")]
+            "etcd" => Ok(LogKind::Etcd),
+            #[cfg(not(feature = "etcd"))]
+            "etcd" => Err(LogKind::no_etcd()),
             _ => Err(Error::invalid(format!(
-                "log {text:?} is not known: \"file\" and \"object\" are accepted"
+                "log {text:?} is not known: \"file\", \"object\" and \"etcd\" are accepted"
             ))),
         }
+    }
+}
+
+#[cfg(not(feature = "etcd"))]
+impl LogKind {
+    /// What a program without the feature says when it comes to a log in etcd.
+    pub(crate) fn no_etcd() -> Error {
+        Error::invalid(
+            "this program was built without etcd: build it with `--features etcd`, which needs protoc \
+             (Debian: protobuf-compiler)",
+        )
     }
 }

@@ -79,11 +79,19 @@ impl DataManager {
     async fn set_maintenance(&self, on: bool) -> Result<Position, Error> {
         self.inner.jobs.check_writable()?;
         let instance = self.instance().to_owned();
-        let record = ControlRecord::Maintenance { on, instance };
-        Ok(self.inner.jobs.control(record).await?.position)
+        let record = ControlRecord::Maintenance {
+            on,
+            instance: instance.clone(),
+        };
+        let jobs = &self.inner.jobs;
+        let position = jobs.control(record).await?.position;
+        let since = on.then_some((position, instance.as_str()));
+        jobs.registry().show_maintenance(since).await;
+        Ok(position)
     }
 
-    /// The processes that have the store open for writing, by name. One that has vanished is listed for another minute.
+    /// The processes that have the store open for writing, by name. One that has vanished is listed for another minute, or
+    /// for 15 seconds with a log in etcd.
     ///
     /// # Cancel safety
     /// Dropping the call changes nothing.

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use ost::Ost;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+#[cfg(feature = "etcd")]
+use crate::EtcdOptions;
 use crate::committer::Committer;
 use crate::data_file::BlockCache;
 use crate::data_manager::{DataManager, Inner};
@@ -14,6 +16,8 @@ use crate::epoch::EpochFile;
 use crate::file_set::FileContext;
 use crate::instances;
 use crate::jobs::Jobs;
+#[cfg(feature = "etcd")]
+use crate::log::EtcdSession;
 use crate::opener::Opener;
 use crate::state::State;
 use crate::store::{self, Store};
@@ -35,6 +39,10 @@ pub struct Builder {
     log: Option<LogKind>,
     log_directory: Option<PathBuf>,
     network_file_system: bool,
+    #[cfg(feature = "etcd")]
+    etcd: Option<EtcdOptions>,
+    /// Whether the log is another one than was asked for, since it is about to be moved.
+    is_switching: bool,
 }
 
 impl Builder {
@@ -62,6 +70,9 @@ impl Builder {
             log: None,
             log_directory: None,
             network_file_system: false,
+            #[cfg(feature = "etcd")]
+            etcd: None,
+            is_switching: false,
         }
     }
 
@@ -107,6 +118,13 @@ impl Builder {
     /// Accepts a directory on a network file system, whose locks and syncs may not hold what they promise.
     pub fn allow_network_file_system(mut self) -> Builder {
         self.network_file_system = true;
+        self
+    }
+
+    /// Keeps the log in this etcd if the store is made now, and refuses a store with a log elsewhere.
+    #[cfg(feature = "etcd")]
+    pub fn etcd(mut self, etcd: EtcdOptions) -> Builder {
+        self.etcd = Some(etcd);
         self
     }
 
@@ -176,23 +194,30 @@ impl Builder {
     /// `Invalid` when the log is there already or cannot be there; `Unavailable` when another process has the store open,
     /// or the storage does not answer.
     pub async fn switch_log(self, to: LogKind) -> Result<(), Error> {
-        let mut opener = self.opener()?;
-        if !Store::exists(&self.ost).await? {
-            return Err(store::no_store(&self.ost));
+        let mut builder = self;
+        builder.is_switching = true;
+        let mut opener = builder.opener()?;
+        if !Store::exists(&builder.ost).await? {
+            return Err(store::no_store(&builder.ost));
         }
-        let from = EpochFile::load_newest(&self.ost).await?.log;
+        let from = EpochFile::load_newest(&builder.ost).await?.log;
         if from == to {
             return Err(Error::invalid(format!(
                 "{} has log={to} already",
-                self.ost.location()
+                builder.ost.location()
             )));
         }
         opener.kind = Some(to);
         let _lock = match to {
-            LogKind::File => Some(self.take_lock(&opener).await?),
+            LogKind::File => Some(builder.take_lock(&opener).await?),
             LogKind::Object => None,
+            LogKind::Etcd => {
+                let store = Store::load(&builder.ost).await?;
+                opener.check_etcd(store.map(|store| store.id)).await?;
+                None
+            }
         };
-        let store = self.open().await?;
+        let store = builder.open().await?;
         let switched = store.end_log(to).await;
         // The log that this process has open is no longer the store's.
         let closed = store.close().await;
@@ -210,15 +235,19 @@ impl Builder {
         instances::check_name(name)?;
         let id = RecordId::random(environment.as_ref()).to_string();
         let cache = Arc::new(BlockCache::new(self.settings.block_cache_bytes));
+        let instance = format!("{name}-{}", &id[..8]);
+        let settings = Arc::new(self.settings.clone());
         Ok(Opener {
             ost: self.ost.clone(),
-            environment,
-            settings: Arc::new(self.settings.clone()),
-            instance: format!("{name}-{}", &id[..8]),
             read_only: self.read_only,
             log_directory: self.log_directory.clone(),
-            kind: self.log,
+            kind: self.asked_log(),
+            #[cfg(feature = "etcd")]
+            etcd: self.etcd_session(&environment, &instance, &settings)?,
             context: FileContext::new(self.ost.clone(), cache),
+            environment,
+            settings,
+            instance,
         })
     }
 
@@ -234,6 +263,40 @@ impl Builder {
         }
     }
 
+    /// The log that the caller asks for.
+    fn asked_log(&self) -> Option<LogKind> {
+        #[cfg(feature = "etcd")]
+        if self.log.is_none() && self.etcd.is_some() && !self.is_switching {
+            return Some(LogKind::Etcd);
+        }
+        // A log that is about to be moved is whatever it is.
+        self.log.filter(|_| !self.is_switching)
+    }
+
+    #[cfg(feature = "etcd")]
+    fn etcd_session(
+        &self,
+        environment: &Arc<dyn Environment>,
+        instance: &str,
+        settings: &Arc<Settings>,
+    ) -> Result<Option<Arc<EtcdSession>>, Error> {
+        let Some(options) = self.etcd.clone() else {
+            return Ok(None);
+        };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Error::invalid("a log in etcd needs a tokio runtime"));
+        }
+        let session = EtcdSession::new(
+            environment.clone(),
+            options,
+            self.ost.clone(),
+            instance.to_owned(),
+            settings.clone(),
+            self.read_only,
+        )?;
+        Ok(Some(Arc::new(session)))
+    }
+
     /// The log of a new store if nothing else is said: in files where there are files.
     fn default_log(&self) -> LogKind {
         match self.log_directory.is_some() || self.ost.local_dir().is_some() {
@@ -245,7 +308,7 @@ impl Builder {
     /// Takes the lock if the log needs one, and makes the store if there is none.
     async fn prepare(&self, opener: &mut Opener) -> Result<Option<Box<dyn Send + Sync>>, Error> {
         let existed = Store::exists(&self.ost).await?;
-        let kind = match (existed, self.log) {
+        let kind = match (existed, self.asked_log()) {
             (_, Some(asked)) => asked,
             (true, None) => EpochFile::load_newest(&self.ost).await?.log,
             (false, None) => self.default_log(),
@@ -256,13 +319,14 @@ impl Builder {
         }
         let lock = match kind {
             LogKind::File => Some(self.take_lock(opener).await?),
-            LogKind::Object => None,
+            LogKind::Object | LogKind::Etcd => None,
         };
         if !existed && !Store::exists(&self.ost).await? {
             let environment = opener.environment.as_ref();
             store::probe(&self.ost, environment).await?;
-            opener.prepare_log(kind, 1, Position::START).await?;
-            Store::create(&self.ost, environment, kind, self.settings.log_bytes_max).await?;
+            opener.prepare_log(kind, None, 1, Position::START).await?;
+            let place = opener.place(kind);
+            Store::create(&self.ost, environment, place, self.settings.log_bytes_max).await?;
         }
         Ok(lock)
     }

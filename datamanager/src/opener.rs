@@ -9,9 +9,13 @@ use futures::future::BoxFuture;
 use ost::Ost;
 
 use crate::environment::{Environment, run_blocking};
-use crate::epoch::EpochFile;
+#[cfg(feature = "etcd")]
+use crate::epoch::EtcdPlace;
+use crate::epoch::{EpochFile, LogPlace};
 use crate::file_set::{FileContext, FileSet};
 use crate::history::History;
+#[cfg(feature = "etcd")]
+use crate::log::{EtcdLog, EtcdLogOptions, EtcdSession};
 use crate::log::{FileLog, FileLogOptions, FileLogReader, Log, ObjectLog, ObjectLogOptions};
 use crate::registry::{ObjectRegistry, Registry};
 use crate::state::{OpenLog, State};
@@ -36,6 +40,9 @@ pub(crate) struct Opener {
     pub(crate) log_directory: Option<PathBuf>,
     /// The log that this process can write, or that its caller insists on; a reader reads any.
     pub(crate) kind: Option<LogKind>,
+    /// The etcd of a log that is kept there, or is to be.
+    #[cfg(feature = "etcd")]
+    pub(crate) etcd: Option<Arc<EtcdSession>>,
     pub(crate) context: FileContext,
 }
 
@@ -185,6 +192,7 @@ impl Opener {
                 let options = self.object_log_options(store, looked_at);
                 Ok(Arc::new(ObjectLog::new(environment, options)))
             }
+            LogKind::Etcd => self.open_etcd_log(store).await,
             LogKind::File => {
                 let options = self.file_log_options(store)?;
                 if self.read_only {
@@ -229,15 +237,19 @@ impl Opener {
         })
     }
 
-    /// Makes what the log of an epoch needs before its first append; can be repeated.
+    /// Makes what the log of an epoch needs before its first append; can be repeated. A store that is being made has no id
+    /// yet.
     pub(crate) async fn prepare_log(
         &self,
         kind: LogKind,
+        store: Option<StoreId>,
         epoch: u32,
         base: Position,
     ) -> Result<(), Error> {
-        if kind == LogKind::Object {
-            return Ok(());
+        match kind {
+            LogKind::Object => return Ok(()),
+            LogKind::Etcd => return self.prepare_etcd(store, epoch, base).await,
+            LogKind::File => {}
         }
         let (files, directory) = (self.environment.files(), self.directory()?);
         run_blocking(self.environment.as_ref(), move || {
@@ -247,12 +259,38 @@ impl Opener {
     }
 
     /// Where the processes register that share a log of this kind.
-    pub(crate) fn registry(&self, _kind: LogKind) -> Arc<dyn Registry> {
+    pub(crate) fn registry(&self, kind: LogKind) -> Arc<dyn Registry> {
+        #[cfg(feature = "etcd")]
+        if kind == LogKind::Etcd
+            && let Some(session) = &self.etcd
+        {
+            return session.clone();
+        }
+        debug_assert!(
+            kind != LogKind::Etcd,
+            "a log in etcd is open only with a session"
+        );
         Arc::new(ObjectRegistry::new(
             self.environment.clone(),
             self.ost.clone(),
             self.instance.clone(),
         ))
+    }
+
+    /// How the place of a log of this kind is described.
+    pub(crate) fn place(&self, kind: LogKind) -> LogPlace {
+        #[cfg(feature = "etcd")]
+        if kind == LogKind::Etcd
+            && let Some(session) = &self.etcd
+        {
+            let etcd = EtcdPlace {
+                cluster: session.cluster(),
+                prefix: session.prefix().to_owned(),
+            };
+            let etcd = Some(etcd);
+            return LogPlace { kind, etcd };
+        }
+        LogPlace { kind, etcd: None }
     }
 
     pub(crate) fn history(&self, store: StoreId) -> History {
@@ -292,6 +330,72 @@ impl Opener {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "etcd")]
+impl Opener {
+    fn etcd_session(&self) -> Result<&Arc<EtcdSession>, Error> {
+        self.etcd.as_ref().ok_or_else(|| {
+            Error::invalid(format!(
+                "the log of {} in etcd can be reached only if its endpoints and prefix are given (log=etcd)",
+                self.ost.location()
+            ))
+        })
+    }
+
+    async fn open_etcd_log(&self, store: &Store) -> Result<Arc<dyn Log>, Error> {
+        let session = self.etcd_session()?.clone();
+        let described = store.epoch.etcd.as_ref();
+        if let Some(place) = described.filter(|place| place.prefix != session.prefix()) {
+            return Err(Error::invalid(format!(
+                "{} has its log under the prefix {:?} of etcd, not under {:?}",
+                self.ost.location(),
+                place.prefix,
+                session.prefix()
+            )));
+        }
+        let options = EtcdLogOptions {
+            store: store.id,
+            epoch: store.epoch.epoch,
+            base: store.epoch.base,
+            covered: store.manifest.covered,
+        };
+        Ok(Arc::new(EtcdLog::open(session, options).await?))
+    }
+
+    async fn prepare_etcd(
+        &self,
+        store: Option<StoreId>,
+        epoch: u32,
+        base: Position,
+    ) -> Result<(), Error> {
+        self.etcd_session()?.prepare(store, epoch, base).await
+    }
+
+    /// Whether a log in etcd could begin: it answers, and its prefix is not another store's.
+    pub(crate) async fn check_etcd(&self, store: Option<StoreId>) -> Result<(), Error> {
+        self.etcd_session()?.check_prefix(store).await
+    }
+}
+
+#[cfg(not(feature = "etcd"))]
+impl Opener {
+    async fn open_etcd_log(&self, _store: &Store) -> Result<Arc<dyn Log>, Error> {
+        Err(LogKind::no_etcd())
+    }
+
+    async fn prepare_etcd(
+        &self,
+        _store: Option<StoreId>,
+        _epoch: u32,
+        _base: Position,
+    ) -> Result<(), Error> {
+        Err(LogKind::no_etcd())
+    }
+
+    pub(crate) async fn check_etcd(&self, _store: Option<StoreId>) -> Result<(), Error> {
+        Err(LogKind::no_etcd())
     }
 }
 

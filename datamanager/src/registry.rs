@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ost::Ost;
 
-use crate::Error;
 use crate::environment::Environment;
 use crate::instances::{self, Instance};
 use crate::state::Shared;
+use crate::{Error, Position};
 
 /// The registrations of one store, as one process uses them. They are for people, for fairness between writers, and for
 /// knowing whose claim is dead.
@@ -31,6 +31,9 @@ pub(crate) trait Registry: fmt::Debug + Send + Sync {
 
     /// Whether the process `name` has closed the store or has vanished.
     async fn is_gone(&self, name: &str) -> Result<bool, Error>;
+
+    /// Shows operators since when and by whom transactions are refused, where there is a place for it. Nothing reads it.
+    async fn show_maintenance(&self, _since: Option<(Position, &str)>) {}
 }
 
 /// Registrations as objects: `instances/<name>.json`.

@@ -5,6 +5,16 @@ use std::time::Duration;
 use crate::Error;
 use crate::data_file::Compression;
 
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When the log has it: in files synced to disk, as an object, or in etcd by a majority.
+    Log,
+    /// When the object storage has it, too. The same as [`Durability::Log`] unless the log is in etcd.
+    ObjectStorage,
+}
+
 /// Limits and times of one open store. The defaults are good for most programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,6 +99,26 @@ pub struct Settings {
     pub unique_while_building: UniqueWhileBuilding,
     /// How long [`DataManager::update`](crate::DataManager::update) tries again after conflicts. Default 10 s.
     pub update_timeout: Duration,
+    /// When a commit is acknowledged. Default [`Durability::Log`].
+    pub durability: Durability,
+    /// With a log in etcd: bytes of a record that are kept in etcd itself, at most; the transactions of a longer one go to
+    /// the object storage first. Default 64 KiB. Raised, etcd holds more; lowered, more commits wait for two systems.
+    pub wal_inline_bytes_max: usize,
+    /// With a log in etcd: bytes of records that etcd may hold; beyond it all records go to the object storage first.
+    /// Default 256 MiB. Keep it well below etcd's quota.
+    pub inline_budget_bytes: u64,
+    /// With a log in etcd: how long a record may be missing on the object storage. Default 1 s. Raised, fewer and larger
+    /// objects are written.
+    pub flush_interval: Duration,
+    /// With a log in etcd: bytes of records that may be missing on the object storage before they are written early.
+    /// Default 1 MiB.
+    pub flush_bytes: u64,
+    /// With a log in etcd: how often one process compacts etcd's history, up to what it was that long ago; zero leaves it to
+    /// the operator. Default 5 min.
+    pub etcd_compaction_interval: Duration,
+    /// With a log in etcd: how long a process that finds the log lost waits for the others before it ends the epoch, and how
+    /// long a commit is acknowledged without having looked for such a process. Default 15 s. Equal in all processes.
+    pub etcd_recovery_wait: Duration,
     /// A log segment ends when it holds so many records. Default 1,000.
     pub segment_records_max: u32,
     /// A log segment ends when it is so long. Default 16 MiB; opening reads and writes the last segment once.
@@ -144,6 +174,13 @@ impl Default for Settings {
             import_sort_bytes: 64 * 1024 * 1024,
             unique_while_building: UniqueWhileBuilding::Scan,
             update_timeout: Duration::from_secs(10),
+            durability: Durability::Log,
+            wal_inline_bytes_max: 64 * 1024,
+            inline_budget_bytes: 256 * 1024 * 1024,
+            flush_interval: Duration::from_secs(1),
+            flush_bytes: 1024 * 1024,
+            etcd_compaction_interval: Duration::from_secs(300),
+            etcd_recovery_wait: Duration::from_secs(15),
             segment_records_max: 1_000,
             segment_bytes_max: 16 * 1024 * 1024,
         }
@@ -231,6 +268,14 @@ impl Settings {
             1,
             u64::MAX,
         )?;
+        // etcd takes requests of 1.5 MiB.
+        let inline_max = self.wal_inline_bytes_max as u64;
+        within("wal_inline_bytes_max", inline_max, 0, MIB)?;
+        within("flush_bytes", self.flush_bytes, 1, 64 * MIB)?;
+        let flush_ms = milliseconds(self.flush_interval);
+        within("flush_interval (ms)", flush_ms, 1, 60_000)?;
+        let recovery_ms = milliseconds(self.etcd_recovery_wait);
+        within("etcd_recovery_wait (ms)", recovery_ms, 1_000, 600_000)?;
         within("log_bytes_max", self.log_bytes_max, 4096, u64::MAX)?;
         within(
             "segment_records_max",

@@ -516,10 +516,13 @@ fn view_of(files: Arc<FileSet>, active: &Arc<Memtable>) -> ReadView {
 
 /// Each record of a shared log is an object to be read on opening, so there are never many of them (R17).
 const OBJECT_LOG_RECORDS_MAX: u64 = 1_000;
+/// Each record is a key of etcd until data files hold it.
+const ETCD_LOG_RECORDS_MAX: u64 = 100_000;
 
 fn checkpoint_records(settings: &Settings, kind: LogKind) -> u64 {
     match kind {
         LogKind::File => settings.checkpoint_records,
         LogKind::Object => settings.checkpoint_records.min(OBJECT_LOG_RECORDS_MAX),
+        LogKind::Etcd => settings.checkpoint_records.min(ETCD_LOG_RECORDS_MAX),
     }
 }

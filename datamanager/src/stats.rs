@@ -31,6 +31,9 @@ pub struct Stats {
     pub memtable_versions: u64,
     /// Log bytes of the records that are held in memory.
     pub memtable_log_bytes: u64,
+    /// The object storage holds the log up to here, as far as this process knows. With a log in files it is the newest record
+    /// there.
+    pub flushed: Position,
     /// Data files hold everything up to here.
     pub covered: Position,
     /// The number of the manifest that is read from.

@@ -6,10 +6,10 @@ use ost::{Create, ObjectPath, Ost};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
-use crate::epoch::{EpochCause, EpochFile};
+use crate::epoch::{EpochCause, EpochFile, LogPlace};
 use crate::manifest::Manifest;
 use crate::store_id::StoreId;
-use crate::{Error, ErrorKind, LogKind, Position, RecordId, Timestamp, sealed_json};
+use crate::{Error, ErrorKind, Position, RecordId, Timestamp, sealed_json};
 
 const STORE_KEY: &str = "store.json";
 const STORE_FORMAT: u32 = 1;
@@ -87,7 +87,7 @@ impl Store {
     pub(crate) async fn create(
         ost: &Ost,
         environment: &dyn Environment,
-        log: LogKind,
+        log: LogPlace,
         log_bytes_max: u64,
     ) -> Result<(), Error> {
         check_place(ost).await?;

@@ -376,7 +376,7 @@ impl LogFound {
     /// objects, what data files cover.
     fn held_elsewhere(&self, store: &Store) -> Position {
         match store.epoch.log {
-            LogKind::Object => store.manifest.covered,
+            LogKind::Object | LogKind::Etcd => store.manifest.covered,
             LogKind::File => store.epoch.base,
         }
     }

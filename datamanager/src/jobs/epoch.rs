@@ -44,7 +44,10 @@ impl Jobs {
     /// Ends the log and begins the next epoch, with a log of another kind and the same data.
     pub(crate) async fn switch_log(&self, to: LogKind) -> Result<(), Error> {
         self.refresh().await?;
-        self.seal(EpochCause::Switch, to, None).await?;
+        // Sealed already, if a process that moved it before was cut off.
+        if self.sealed_for().is_none() {
+            self.seal(EpochCause::Switch, to, None).await?;
+        }
         self.begin_next_epoch().await
     }
 
@@ -129,8 +132,10 @@ impl Jobs {
         let checksum = manifest.create(self.ost()).await?.ok_or_else(|| {
             Error::unavailable("the name drawn for the manifest of the next epoch is taken")
         })?;
-        self.opener.prepare_log(log, number, base).await?;
-        let epoch = EpochFile::new(number, base, (manifest.key(), checksum), log, cause);
+        let store = Some(self.shared.store);
+        self.opener.prepare_log(log, store, number, base).await?;
+        let place = self.opener.place(log);
+        let epoch = EpochFile::new(number, base, (manifest.key(), checksum), place, cause);
         match epoch.create(self.ost()).await {
             Ok(Create::Created) => Ok(true),
             Ok(Create::Exists) => Ok(is_own(&EpochFile::load(self.ost(), number).await?)),

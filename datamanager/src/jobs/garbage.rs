@@ -240,7 +240,7 @@ impl Jobs {
         now: Timestamp,
         failed: &mut Vec<String>,
     ) -> Result<(), Error> {
-        if self.shared.log().kind == LogKind::File {
+        if self.shared.log().kind != LogKind::Object {
             return Ok(());
         }
         for path in instances::list_dead(self.ost(), now).await? {

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use ost::{Create, Ost};
 
 use crate::environment::Environment;
-use crate::log::turns::Turns;
+use crate::log::turns::{Pace, Turns};
 use crate::log::wal_objects::{self, WalObjects};
 use crate::log::{Append, Log, LogReader};
 use crate::record::Record;
@@ -30,8 +30,11 @@ const LAG_BEFORE_LIST: u32 = 4;
 const ABSENCE_ATTEMPTS_MAX: u32 = 3;
 /// Objects that are read at once when the log is listed.
 const PARALLEL_READS: usize = 8;
-/// Who has lost lists what it lacks, reads it, finds nothing behind it, and only then appends.
-const TURN_APPEND_TIMES: u32 = 4;
+const PACE: Pace = Pace {
+    // Who has lost lists what it lacks, reads it, finds nothing behind it, and only then appends.
+    turn_append_times: 4,
+    delay_max: Duration::from_secs(1),
+};
 
 /// What an [`ObjectLog`] needs to know of the store.
 #[derive(Clone, Debug)]
@@ -103,11 +106,7 @@ impl ObjectLog {
         ObjectLog {
             objects: WalObjects::new(ost, options.store, options.epoch),
             confirmation,
-            turns: Turns::new(
-                environment.clone(),
-                options.registry.clone(),
-                TURN_APPEND_TIMES,
-            ),
+            turns: Turns::new(environment.clone(), options.registry.clone(), PACE),
             appended: Mutex::new(Position::START),
             environment,
             options,

@@ -10,10 +10,18 @@ use crate::registry::Registry;
 const WINS_IN_ROW_MAX: u32 = 8;
 /// Appends lost in a row after which a process waits before the next.
 const LOSSES_BEFORE_DELAY: u32 = 3;
-const DELAY_MAX: Duration = Duration::from_secs(1);
 /// How many appends, and how much time, pass before it is looked again who else is there.
 const APPENDS_PER_LOOK: u32 = 64;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How processes take turns at one kind of log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// For how many measured append times others go first: how long one that has lost takes until it appends again.
+    pub(super) turn_append_times: u32,
+    /// How long a process waits for others, at most.
+    pub(super) delay_max: Duration,
+}
 
 /// Whose turn it is, as far as one process can tell.
 ///
@@ -22,8 +30,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Turns {
     environment: Arc<dyn Environment>,
     registry: Arc<dyn Registry>,
-    /// For how many measured append times others go first: how long one that has lost takes until it appends again.
-    turn_append_times: u32,
+    pace: Pace,
     state: Mutex<State>,
 }
 
@@ -42,12 +49,12 @@ impl Turns {
     pub(super) fn new(
         environment: Arc<dyn Environment>,
         registry: Arc<dyn Registry>,
-        turn_append_times: u32,
+        pace: Pace,
     ) -> Turns {
         Turns {
             environment,
             registry,
-            turn_append_times,
+            pace,
             state: Mutex::default(),
         }
     }
@@ -68,12 +75,14 @@ impl Turns {
     }
 
     /// Waits after a lost append, before the process catches up: what it would append after a wait without having caught up
-    /// again would be certain to be lost too.
-    pub(super) async fn wait_after_loss(&self) {
+    /// again would be certain to be lost too. Returns whether it has waited.
+    pub(super) async fn wait_after_loss(&self) -> bool {
         let delay = self.delay_after_losses(&self.state());
-        if !delay.is_zero() {
-            self.environment.sleep(delay).await;
+        if delay.is_zero() {
+            return false;
         }
+        self.environment.sleep(delay).await;
+        true
     }
 
     fn delay_after_losses(&self, state: &State) -> Duration {
@@ -83,7 +92,7 @@ impl Turns {
         let most = state
             .append_time
             .saturating_mul(1 << times.min(10))
-            .min(DELAY_MAX);
+            .min(self.pace.delay_max);
         let mut random = [0; 2];
         self.environment.fill_random(&mut random);
         most.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
@@ -102,8 +111,10 @@ impl Turns {
         let mut state = self.state();
         state.won_in_row = 0;
         if state.others_registered {
-            let turn = state.append_time.saturating_mul(self.turn_append_times);
-            turn.min(DELAY_MAX)
+            let turn = state
+                .append_time
+                .saturating_mul(self.pace.turn_append_times);
+            turn.min(self.pace.delay_max)
         } else {
             Duration::ZERO
         }

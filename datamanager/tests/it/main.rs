@@ -6,6 +6,8 @@ mod commit;
 mod data_files;
 mod documents;
 mod durability;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod fixtures;
 mod follow;
 mod history;

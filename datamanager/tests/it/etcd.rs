@@ -1,0 +1,7 @@
+//! Stores with a log in a real etcd.
+
+mod commits;
+mod faults;
+mod lost;
+mod place;
+mod secured;

@@ -1,0 +1,240 @@
+//! An etcd that has lost the log: wiped, restored, or another one.
+
+use std::time::{Duration, Instant};
+
+use datamanager::testing::{Etcd, EtcdOptions as Cluster};
+use datamanager::{Builder, ErrorKind, EtcdOptions};
+use ost::Ost;
+
+use super::place::{Place, count_objects, ids, put_surely, run, wait_until};
+
+/// Nothing is flushed but on demand.
+fn place_without_flushes() -> Place {
+    let mut place = Place::new();
+    place.settings.flush_interval = Duration::from_secs(60);
+    place
+}
+
+#[test]
+fn keys_wiped_while_processes_run_lose_no_acknowledged_commit() {
+    let place = place_without_flushes();
+    run(async {
+        let stores = [
+            place.open("a").await,
+            place.open("b").await,
+            place.open("c").await,
+        ];
+        for number in 0..30 {
+            let id = format!("before{number:02}");
+            stores[number % 3].put_raw("t", &id, "x").await.unwrap();
+        }
+        assert_eq!(count_objects(&place.ost, "wal/").await, 0, "all unflushed");
+        place.wipe_keys();
+        for number in 0..30 {
+            put_surely(&stores[number % 3], &format!("wiped{number:02}")).await;
+        }
+        for store in &stores {
+            assert_eq!(ids(store).await.len(), 60);
+            assert_eq!(store.stats().epoch, 2);
+        }
+        wait_until("all are registered again", async || {
+            stores[0].instances().await.unwrap().len() == 3
+        })
+        .await;
+        assert_eq!(count_objects(&place.ost, "recovery/").await, 0);
+        for store in stores {
+            store.close().await.unwrap();
+        }
+        let verification = place.builder("v").verify().await.unwrap();
+        assert!(verification.is_sound(), "{:?}", verification.damage);
+    });
+}
+
+#[test]
+fn an_etcd_that_starts_empty_under_running_processes_loses_nothing() {
+    let place = place_without_flushes();
+    run(async {
+        let (first, second) = (place.open("a").await, place.open("b").await);
+        for number in 0..20 {
+            let store = if number % 2 == 0 { &first } else { &second };
+            let id = format!("before{number:02}");
+            store.put_raw("t", &id, "x").await.unwrap();
+        }
+        place.etcd.wipe().unwrap();
+        put_surely(&first, "after first").await;
+        put_surely(&second, "after second").await;
+        for store in [&first, &second] {
+            assert_eq!(ids(store).await.len(), 22);
+            assert_eq!(store.stats().epoch, 2);
+        }
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+    });
+}
+
+#[test]
+fn an_etcd_wiped_while_no_process_runs_is_recovered_by_those_that_open() {
+    let place = Place::new();
+    run(async {
+        let store = place.open("a").await;
+        for number in 0..20 {
+            let id = number.to_string();
+            store.put_raw("t", &id, "x").await.unwrap();
+        }
+        store.close().await.unwrap();
+        place.wipe_keys();
+        let reader = place.builder("r").read_only().open().await.unwrap_err();
+        assert_eq!(reader.kind(), ErrorKind::Unavailable);
+        assert!(reader.to_string().contains("has lost the log"), "{reader}");
+
+        // Two at once end up in one epoch.
+        let (first, second) = futures::future::join(place.open("b"), place.open("c")).await;
+        put_surely(&first, "first").await;
+        put_surely(&second, "second").await;
+        for store in [&first, &second] {
+            assert_eq!(ids(store).await.len(), 22);
+            assert_eq!(store.stats().epoch, 2);
+        }
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+    });
+}
+
+#[test]
+fn an_etcd_restored_to_an_older_backup_loses_nothing_that_running_processes_hold() {
+    let place = place_without_flushes();
+    run(async {
+        let (first, second) = (place.open("a").await, place.open("b").await);
+        first.put_raw("t", "old", "x").await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let backup = directory.path().join("backup");
+        place.etcd.save_snapshot(&backup).unwrap();
+        for number in 0..50 {
+            let store = if number % 2 == 0 { &first } else { &second };
+            let id = format!("{number:02}");
+            store.put_raw("t", &id, "x").await.unwrap();
+        }
+        place.etcd.restore_snapshot(&backup).unwrap();
+        put_surely(&second, "after second").await;
+        put_surely(&first, "after first").await;
+        for store in [&first, &second] {
+            assert_eq!(ids(store).await.len(), 53);
+            assert_eq!(store.stats().epoch, 2);
+        }
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+    });
+}
+
+#[test]
+fn an_etcd_restored_to_an_older_backup_is_found_on_opening() {
+    let place = Place::new();
+    run(async {
+        let store = place.open("a").await;
+        store.put_raw("t", "old", "x").await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let backup = directory.path().join("backup");
+        place.etcd.save_snapshot(&backup).unwrap();
+        for number in 0..10 {
+            let id = format!("{number:02}");
+            store.put_raw("t", &id, "x").await.unwrap();
+        }
+        store.close().await.unwrap();
+        place.etcd.restore_snapshot(&backup).unwrap();
+        let store = place.open("b").await;
+        put_surely(&store, "after").await;
+        assert_eq!(ids(&store).await.len(), 12);
+        assert_eq!(store.stats().epoch, 2);
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_with_another_etcd_is_told_where_the_log_lives() {
+    let mut place = Place::new();
+    // The others look every 5 seconds.
+    place.settings.etcd_recovery_wait = Duration::from_secs(12);
+    run(async {
+        let (first, second) = (place.open("a").await, place.open("b").await);
+        first.put_raw("t", "1", "x").await.unwrap();
+        let other = Etcd::start(Cluster::new().flag("--initial-cluster-token=other")).unwrap();
+        let options = EtcdOptions::new(&other.endpoints()[0], &place.prefix).unwrap();
+        let began = Instant::now();
+        let error = place.builder("c").etcd(options).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        assert!(error.to_string().contains("lives in cluster"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(12));
+        first.put_raw("t", "2", "x").await.unwrap();
+        second.put_raw("t", "3", "x").await.unwrap();
+        assert_eq!(ids(&first).await.len(), 3);
+        assert_eq!(first.stats().epoch, 1);
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_prefix_of_another_store_is_refused() {
+    let place = Place::new();
+    run(async {
+        let store = place.open("a").await;
+        let elsewhere = || {
+            Builder::from_ost(Ost::memory())
+                .etcd(place.options())
+                .settings(place.settings.clone())
+        };
+        let refused = elsewhere().open().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        assert!(
+            refused.to_string().contains("belongs to store"),
+            "{refused}"
+        );
+        // The same for one that was made with another prefix, whose own is taken over meanwhile.
+        store.close().await.unwrap();
+        let key = format!("{}/store", place.prefix);
+        place.etcd.etcdctl(&["put", &key, &"0".repeat(32)]).unwrap();
+        let refused = place.builder("b").open().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        assert!(
+            refused.to_string().contains("belongs to store"),
+            "{refused}"
+        );
+    });
+}
+
+#[test]
+fn a_registration_that_is_gone_is_renewed_before_the_next_append() {
+    let place = Place::new();
+    run(async {
+        let store = place.open("a").await;
+        store.put_raw("t", "1", "x").await.unwrap();
+        let prefix = format!("{}/instances/", place.prefix);
+        place.etcd.etcdctl(&["del", "--prefix", &prefix]).unwrap();
+        store.put_raw("t", "2", "x").await.unwrap();
+        assert_eq!(store.instances().await.unwrap().len(), 1);
+        assert_eq!(store.stats().epoch, 1);
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_record_that_is_nowhere_is_damage_and_named() {
+    let place = place_without_flushes();
+    run(async {
+        let store = place.open("a").await;
+        for number in 0..5 {
+            let id = number.to_string();
+            store.put_raw("t", &id, "x").await.unwrap();
+        }
+        let key = format!("{}/wal/0000000001/{:020}", place.prefix, 3);
+        place.etcd.etcdctl(&["del", &key]).unwrap();
+        let error = place.builder("b").open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        assert!(error.to_string().contains("record 3 of epoch 1"), "{error}");
+        // It is with the process that appended it.
+        store.close().await.unwrap();
+        let store = place.open("b").await;
+        assert_eq!(ids(&store).await.len(), 5);
+        store.close().await.unwrap();
+    });
+}
