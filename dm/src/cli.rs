@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use datamanager::LogKind;
 
 use crate::commands::{ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term};
+use crate::etcd::EtcdArgs;
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
@@ -41,22 +42,17 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "URL", env = "DM_STORE", default_value = DEFAULT_STORE)]
     pub(crate) store: String,
 
-    /// Where the log is kept: in files for one writing process, or in objects for many. It says how a store is made; one that
-    /// is there is refused if its log is another (see switch-log)
-    #[arg(long, global = true, value_name = "file|object")]
+    /// Where the log is kept: in files for one writing process, in objects for many, or in etcd, which --etcd alone says too.
+    /// It says how a store is made; one that is there is refused if its log is another (see switch-log)
+    #[arg(long, global = true, value_name = "file|object|etcd")]
     pub(crate) log: Option<LogKind>,
 
     /// A path below the URL's own
     #[arg(long, global = true, value_name = "P")]
     pub(crate) base_path: Option<String>,
 
-    /// Keep the log in etcd; not there yet
-    #[arg(long, global = true, value_name = "ENDPOINTS")]
-    pub(crate) etcd: Option<String>,
-
-    /// The prefix of the store's keys in etcd
-    #[arg(long, global = true, value_name = "P")]
-    pub(crate) etcd_prefix: Option<String>,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,7 +174,10 @@ pub(crate) enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Move the log to files (one writing process) or to objects (many); no process may have the store open for writing
+    /// Move the log to files (one writing process), to objects or to etcd (many); no process may have the store open for
+    /// writing
+    ///
+    /// To etcd and from there needs --etcd.
     SwitchLog {
         #[arg(value_name = "file|object|etcd")]
         to: String,

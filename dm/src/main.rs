@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod commit;
+mod etcd;
 mod exit;
 mod open;
 mod output;

@@ -10,10 +10,6 @@ use crate::exit::Reason;
 impl StoreArgs {
     /// What to open, not opened yet.
     pub(crate) fn builder(&self) -> anyhow::Result<Builder> {
-        if self.etcd.is_some() || self.etcd_prefix.is_some() {
-            let what = "--etcd and --etcd-prefix: a log in etcd is not there yet in this version of dm; --log object shares a store without it";
-            return Err(Reason::usage(what).into());
-        }
         let mut builder = Builder::from_url(&self.url())
             .map_err(Reason::argument)
             .with_context(|| format!("--store {:?}", self.store))?
@@ -21,7 +17,7 @@ impl StoreArgs {
         if let Some(log) = self.log {
             builder = builder.log(log);
         }
-        Ok(builder)
+        self.etcd.add_to(builder)
     }
 
     /// Opens the store for writing, and makes it if the place is empty.

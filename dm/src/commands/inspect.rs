@@ -35,6 +35,7 @@ pub(super) async fn status(store: &StoreArgs, mut output: Output) -> anyhow::Res
         ("versions in memory", stats.memtable_versions.to_string()),
         ("log bytes in memory", stats.memtable_log_bytes.to_string()),
         ("covered by files", stats.covered.to_string()),
+        ("flushed", stats.flushed.to_string()),
         ("manifest", stats.manifest.to_string()),
         ("mode", shown_mode(maintenance.mode).to_owned()),
     ];

@@ -57,9 +57,6 @@ pub(super) async fn maintenance(
 }
 
 pub(super) async fn switch_log(store: &StoreArgs, to: &str) -> anyhow::Result<()> {
-    if to == "etcd" {
-        return Err(Reason::usage("a log in etcd is not there yet in this version of dm").into());
-    }
     let to: LogKind = to.parse().map_err(Reason::argument)?;
     store.builder()?.switch_log(to).await?;
     note(format_args!("the log is kept as log={to} from now on"));

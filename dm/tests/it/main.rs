@@ -8,6 +8,8 @@ mod beside_a_writer;
 mod crash;
 mod damage;
 mod entries;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod follow;
 mod full_disk;
 mod indexes;

@@ -202,7 +202,6 @@ fn the_log_moves_to_objects_and_several_writers_open_the_store() {
         .fails_with(1, &["has log=file", "switch-log"]);
     place.dm(&["switch-log", "object"]).done();
     place.dm(&["switch-log", "object"]).failed(1);
-    place.dm(&["switch-log", "etcd"]).failed(2);
     let mut writer = place.start(&["load", "u", "-", "--batch", "1", "--json"]);
     writer.write(b"{\"a\":1}\n");
     writer.line().unwrap();

@@ -68,9 +68,48 @@ fn options_that_do_not_exist_are_refused() {
         assert_eq!(ran.stdout(), "");
         assert!(!ran.stderr().is_empty());
     }
-    place
-        .dm(&["--etcd", "http://127.0.0.1:2379", "status"])
-        .fails_with(2, &["not there yet"]);
+    assert!(!place.store().exists());
+}
+
+#[cfg(not(feature = "etcd"))]
+#[test]
+fn a_build_without_etcd_says_how_to_build_one_with_it() {
+    let place = Place::new();
+    for arguments in [
+        &["--etcd", "http://127.0.0.1:2379", "status"][..],
+        &["--log", "etcd", "status"],
+        &["--store", "file://./x?log=etcd", "status"],
+        &["switch-log", "etcd"],
+    ] {
+        let ran = place.dm(arguments);
+        assert_eq!(ran.code(), 2, "{arguments:?}");
+        for part in ["--features etcd", "protobuf-compiler"] {
+            assert!(
+                ran.stderr().contains(part),
+                "{arguments:?}: {}",
+                ran.stderr()
+            );
+        }
+    }
+    assert!(!place.store().exists());
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn endpoints_that_cannot_be_used_are_refused() {
+    let place = Place::new();
+    for (arguments, message) in [
+        (
+            &["--etcd", "http://a,https://b"][..],
+            "a mix of http and https",
+        ),
+        (&["--etcd", "ftp://a"], "neither http:// nor https://"),
+        (&["--etcd", "http://a", "--etcd-prefix", ""], "prefix"),
+        (&["--etcd-prefix", "/p"], "without --etcd"),
+    ] {
+        let arguments = [arguments, &["status"]].concat();
+        place.dm(&arguments).fails_with(2, &[message]);
+    }
     assert!(!place.store().exists());
 }
 
