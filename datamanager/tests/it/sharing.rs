@@ -824,3 +824,33 @@ async fn stop_after_lists<T>(
         futures::future::Either::Right(_) => unreachable!("it goes on for ever"),
     }
 }
+
+/// The upkeep of a process took a job that was run by hand for one that had been cut off, and gave it up.
+#[test]
+fn jobs_run_by_hand_and_the_upkeep_of_their_process_leave_each_other_alone() {
+    for seed in 1..=5 {
+        let site = Site::new(seed).with_busy_jobs();
+        let process = site.process("a");
+        site.run(async || {
+            let store = site.open(&process).await;
+            let writes = async {
+                for number in 0..600 {
+                    let id = format!("{:03}", number % 100);
+                    store.put_raw("note", &id, "text").await.unwrap();
+                }
+            };
+            let jobs = async {
+                let mut jobs = 0;
+                while store.position().seq < 600 {
+                    store.compact().await.unwrap();
+                    jobs += store.compact_as_due().await.unwrap().jobs;
+                    jobs += u64::from(store.checkpoint().await.unwrap().files > 0);
+                }
+                jobs
+            };
+            let ((), jobs) = join(writes, jobs).await;
+            assert!(jobs > 0, "some had something to do");
+            store.close().await.unwrap();
+        });
+    }
+}
