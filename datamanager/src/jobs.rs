@@ -159,23 +159,41 @@ impl Jobs {
             let changed = Box::pin(control.changed());
             future::select(changed, self.environment.sleep(CLAIM_LOOK_INTERVAL)).await;
         }
-        Ok(())
+        self.give_up_own(job).await
     }
 
-    /// Whether another process does such work now. An open job of one that can no longer end it is given up: of this process,
-    /// which runs one job of a kind at a time, of one that is gone, or of one that has taken too long (R27).
+    /// Whether another process does such work now. An open job of one that can no longer end it, since it is gone or has
+    /// taken too long, is given up (R27).
     async fn is_claimed_by_another(&self, kind: JobKind) -> Result<bool, Error> {
         let view = self.shared.view();
         let Some((job_seq, job)) = view.control.claim(kind) else {
             return Ok(false);
         };
-        let is_own = job.instance == self.shared.instance;
-        if !is_own && !self.is_overdue(job_seq) && !self.is_gone(&job.instance).await? {
+        if job.instance == self.shared.instance {
+            return Ok(false);
+        }
+        if !self.is_overdue(job_seq) && !self.is_gone(&job.instance).await? {
             return Ok(true);
         }
+        self.give_up(job_seq).await?;
+        Ok(false)
+    }
+
+    /// Gives up an open job of this process. Only for who holds the lock of such jobs: another one may be under way.
+    async fn give_up_own(&self, kind: JobKind) -> Result<(), Error> {
+        let view = self.shared.view();
+        match view.control.claim(kind) {
+            Some((job_seq, job)) if job.instance == self.shared.instance => {
+                self.give_up(job_seq).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn give_up(&self, job_seq: u64) -> Result<(), Error> {
         match self.control(ControlRecord::JobAbandoned { job_seq }).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(false),
+            _ => Ok(()),
         }
     }
 

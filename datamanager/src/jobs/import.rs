@@ -100,10 +100,12 @@ impl Jobs {
         let _one = self.checkpointing.lock().await;
         self.check_maintenance(&options).await?;
         // One of this process whose call was dropped, or of a process that is gone, is given up here.
-        let is_claimed = self.is_claimed_by_another(JobKind::Import).await?;
-        let begun = match is_claimed {
+        let begun = match self.is_claimed_by_another(JobKind::Import).await? {
             true => None,
-            false => self.begin(JobKind::Import).await?,
+            false => {
+                self.give_up_own(JobKind::Import).await?;
+                self.begin(JobKind::Import).await?
+            }
         };
         let Some(begun) = begun else {
             return Err(Error::unavailable("another import is under way"));

@@ -88,7 +88,15 @@ impl Jobs {
 
     async fn check_outputs(&self, outputs: &[FileEntry]) -> Result<(), Error> {
         for file in outputs {
-            let meta = self.ost().head(&ObjectPath::parse(&file.key)?).await?;
+            let found = self.ost().head(&ObjectPath::parse(&file.key)?).await;
+            let meta = found.map_err(|error| match error.kind() {
+                // As happens to the files of a job that was given up.
+                ost::ErrorKind::NotFound => {
+                    let message = format!("{:?} was removed before it was installed", file.key);
+                    Error::unavailable(message).with_source(error)
+                }
+                _ => Error::from(error),
+            })?;
             if meta.size != file.bytes {
                 return Err(Error::corrupt(format!(
                     "{:?} has {} bytes, not {}",

@@ -1094,3 +1094,76 @@ async fn stop_after_lists<T>(
         futures::future::Either::Right(_) => unreachable!("it goes on for ever"),
     }
 }
+
+/// The upkeep of a process took a job that was run by hand for one that had been cut off, and gave it up.
+#[test]
+fn jobs_run_by_hand_and_the_upkeep_of_their_process_leave_each_other_alone() {
+    for seed in 1..=5 {
+        let site = Site::new(seed).with_busy_jobs();
+        let process = site.process("a");
+        site.run(async || {
+            let store = site.open(&process).await;
+            let writes = async {
+                for number in 0..600 {
+                    let id = format!("{:03}", number % 100);
+                    store.put_raw("note", &id, "text").await.unwrap();
+                }
+            };
+            let jobs = async {
+                let mut jobs = 0;
+                while store.position().seq < 600 {
+                    store.compact().await.unwrap();
+                    jobs += store.compact_as_due().await.unwrap().jobs;
+                    jobs += u64::from(store.checkpoint().await.unwrap().files > 0);
+                }
+                jobs
+            };
+            let ((), jobs) = join(writes, jobs).await;
+            assert!(jobs > 0, "some had something to do");
+            store.close().await.unwrap();
+        });
+    }
+}
+
+/// It said that a file was not found, which for a job has no meaning.
+#[test]
+fn a_job_whose_files_were_collected_says_that_it_came_to_nothing() {
+    let mut site = Site::new(3);
+    site.keep_nothing();
+    site.settings.maintain = false;
+    site.settings.job_claim_max = Duration::from_secs(10);
+    let (a, b) = (site.process("a"), site.process("b"));
+    site.run(async || {
+        let (store, other) = (site.open(&a).await, site.open(&b).await);
+        increment(&store, "a").await.unwrap();
+        other.latest_snapshot().await.unwrap();
+        let has_asked = async |operation, prefix: &str| {
+            let asked = || site.objects.request_count("b", operation, prefix);
+            let before = asked();
+            while asked() == before {
+                a.sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let handle = other.clone();
+        let job = b.run("checkpoint", async move { handle.checkpoint().await });
+        // It looks for its files before a manifest names them, and gets the answer when they are gone.
+        has_asked(Operation::Put, "base/data/").await;
+        has_asked(Operation::Get, "base/manifests/").await;
+        let late = Duration::from_secs(40);
+        site.objects.set_delay(late..=late);
+        has_asked(Operation::Head, "base/data/").await;
+        let soon = Duration::from_millis(1);
+        site.objects.set_delay(soon..=soon);
+        for _ in 0..2 {
+            store.collect_garbage().await.unwrap();
+            a.sleep(Duration::from_secs(11)).await;
+        }
+        store.checkpoint().await.unwrap();
+        store.collect_garbage().await.unwrap();
+        let error = job.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.chain().contains("no object"), "{error:?}");
+        store.close().await.unwrap();
+        other.close().await.unwrap();
+    });
+}
