@@ -232,17 +232,37 @@ fn move_a_commit(events: &mut Vec<Event>, random: &mut SeededRandom) -> bool {
     })
 }
 
-fn rename_a_record(events: &mut Vec<Event>, random: &mut SeededRandom) -> bool {
-    change_one(events, random, |event| match event {
+/// The position of the record that an event says a transaction is in.
+fn record_of(event: &Event) -> Option<Position> {
+    match event {
         Event::Answered {
             answer: Answer::Committed { position, .. },
             ..
         }
-        | Event::Delivered { position, .. } => {
-            position.record = RecordId::from_bytes([7; 16]);
-            true
+        | Event::Delivered { position, .. } => Some(*position),
+        _ => None,
+    }
+}
+
+/// Where only one event names a record, nothing contradicts it.
+fn rename_a_record(events: &mut Vec<Event>, random: &mut SeededRandom) -> bool {
+    let records: Vec<Position> = events.iter().filter_map(record_of).collect();
+    change_one(events, random, |event| {
+        let is_named_twice = record_of(event)
+            .is_some_and(|own| records.iter().filter(|other| **other == own).count() > 1);
+        match event {
+            Event::Answered {
+                answer: Answer::Committed { position, .. },
+                ..
+            }
+            | Event::Delivered { position, .. }
+                if is_named_twice =>
+            {
+                position.record = RecordId::from_bytes([7; 16]);
+                true
+            }
+            _ => false,
         }
-        _ => false,
     })
 }
 
