@@ -28,6 +28,10 @@ const EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// The same where a request to a bucket is paid for.
 const REMOTE_EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How often the store is read before it is believed that something is missing, and how soon again.
+const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPT_DELAY: Duration = Duration::from_millis(20);
+
 /// How this process reads its store.
 #[derive(Debug)]
 pub(crate) struct Opener {
@@ -70,12 +74,10 @@ impl Opener {
     /// What is read may be replaced and removed by other processes meanwhile, so it is read again a few times before it is
     /// believed that something is missing.
     pub(crate) async fn open(&self) -> Result<State, Error> {
-        const ATTEMPTS_MAX: u32 = 5;
-        const DELAY: Duration = Duration::from_millis(20);
         for _ in 1..ATTEMPTS_MAX {
             match self.open_once().await {
                 Err(error) if self.has_company() && is_about_something_missing(&error) => {
-                    self.environment.sleep(DELAY).await;
+                    self.environment.sleep(ATTEMPT_DELAY).await;
                 }
                 result => return result,
             }
@@ -92,8 +94,21 @@ impl Opener {
         Ok(state)
     }
 
-    /// Brings `state` to the store as it is now, and returns the log of the newest epoch.
+    /// Brings `state` to the store as it is now, and returns the log of the newest epoch. What is missing is read again as
+    /// in [`Opener::open`].
     pub(crate) async fn reload(&self, state: &mut State) -> Result<Arc<dyn Log>, Error> {
+        for _ in 1..ATTEMPTS_MAX {
+            match self.reload_once(state).await {
+                Err(error) if self.has_company() && is_about_something_missing(&error) => {
+                    self.environment.sleep(ATTEMPT_DELAY).await;
+                }
+                result => return result,
+            }
+        }
+        self.reload_once(state).await
+    }
+
+    async fn reload_once(&self, state: &mut State) -> Result<Arc<dyn Log>, Error> {
         let found = self.find().await?;
         if found.id != state.store() {
             return Err(Error::invalid(format!(

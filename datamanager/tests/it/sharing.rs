@@ -1167,3 +1167,49 @@ fn a_job_whose_files_were_collected_says_that_it_came_to_nothing() {
         other.close().await.unwrap();
     });
 }
+
+/// A process that began anew, and was slow in it while others merged the files of the manifest that it had read, took that
+/// for damage and served nothing any more.
+#[test]
+fn files_that_are_merged_while_a_process_begins_anew_are_no_damage() {
+    let mut site = Site::new(4);
+    site.keep_nothing();
+    site.settings.maintain = false;
+    let (a, b) = (site.process("a"), site.process("b"));
+    site.run(async || {
+        let (store, other) = (site.open(&a).await, site.open(&b).await);
+        let grow = async || {
+            for _ in 0..4 {
+                increment(&store, "a").await.unwrap();
+                store.checkpoint().await.unwrap();
+                store.compact().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+        };
+        b.pause();
+        grow().await;
+        a.sleep(HEAD_CONFIRM_MAX * 4).await;
+        store.collect_garbage().await.unwrap();
+        b.resume();
+        let has_asked = async |operation, prefix: &str| {
+            let asked = || site.objects.request_count("b", operation, prefix);
+            let before = asked();
+            while asked() == before {
+                a.sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let handle = other.clone();
+        let snapshot = b.run("read", async move { handle.latest_snapshot().await });
+        has_asked(Operation::Get, "base/manifests/").await;
+        let late = HEAD_CONFIRM_MAX / 3;
+        site.objects.set_delay(late..=late);
+        has_asked(Operation::List, "base/data/").await;
+        let soon = Duration::from_millis(1);
+        site.objects.set_delay(soon..=soon);
+        grow().await;
+        drop(snapshot.await.unwrap().unwrap());
+        assert_eq!(counter(&other).await, 8);
+        store.close().await.unwrap();
+        other.close().await.unwrap();
+    });
+}
