@@ -10,6 +10,7 @@ mod etcd;
 mod exit;
 mod open;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 

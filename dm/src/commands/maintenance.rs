@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::bail;
 use datamanager::{DeleteOptions, Pin, check_data_type};
-use indicatif::ProgressBar;
 
 use super::close_after;
 use super::indexes::MarkStale;
@@ -12,9 +11,7 @@ use super::inspect::shown_time;
 use crate::cli::StoreArgs;
 use crate::exit::Reason;
 use crate::output::{Output, counted, note};
-
-/// How often a bar without a known length moves.
-const SPINNER_INTERVAL: Duration = Duration::from_millis(100);
+use crate::progress::{self, with_spinner};
 
 pub(super) async fn checkpoint(store: &StoreArgs, mut output: Output) -> anyhow::Result<()> {
     let store = store.open().await?;
@@ -153,7 +150,7 @@ pub(super) async fn delete_prefix(
 ) -> anyhow::Result<()> {
     check_data_type(data_type).map_err(Reason::argument)?;
     let store = store.open().await?;
-    let bar = ProgressBar::new_spinner().with_message("entries deleted");
+    let bar = progress::counter("entries deleted");
     let options = DeleteOptions::new()
         .allow_stale_indexes(indexes.is_allowed())
         .progress(|deleted| bar.set_position(deleted));
@@ -168,14 +165,6 @@ pub(super) async fn delete_prefix(
         note(format_args!("{} deleted", counted(deleted, "entry")));
     }
     output.finish()
-}
-
-async fn with_spinner<T>(message: &'static str, work: impl Future<Output = T>) -> T {
-    let bar = ProgressBar::new_spinner().with_message(message);
-    bar.enable_steady_tick(SPINNER_INTERVAL);
-    let result = work.await;
-    bar.finish_and_clear();
-    result
 }
 
 /// Reads a time span such as `90s`, `15m`, `12h` or `7d`.

@@ -13,6 +13,7 @@ use super::close_after;
 use crate::cli::StoreArgs;
 use crate::exit::Reason;
 use crate::output::{Output, counted, note};
+use crate::progress;
 
 /// The arguments of `dm export`.
 #[derive(Debug, Args)]
@@ -45,7 +46,11 @@ pub(super) async fn export(
         let export = store.export(options).await?;
         match &args.output {
             Some(path) => export_to_file(export, path).await,
-            None => export_to(export, &mut std::io::stdout()).await,
+            // On a terminal the entries themselves are seen.
+            None if output.is_terminal() => {
+                export_to(export, &mut std::io::stdout(), ProgressBar::hidden()).await
+            }
+            None => export_to(export, &mut std::io::stdout(), counter()).await,
         }
     };
     let result = work.await;
@@ -75,7 +80,7 @@ async fn export_to_file(export: Export, path: &Path) -> anyhow::Result<Export> {
         .suffix(".part")
         .tempfile_in(directory)
         .with_context(|| format!("cannot write in {directory:?}"))?;
-    let export = export_to(export, part.as_file_mut())
+    let export = export_to(export, part.as_file_mut(), counter())
         .await
         .with_context(|| format!("cannot write {path:?}"))?;
     part.as_file()
@@ -90,8 +95,15 @@ async fn export_to_file(export: Export, path: &Path) -> anyhow::Result<Export> {
     Ok(export)
 }
 
-async fn export_to(mut export: Export, to: &mut impl Write) -> anyhow::Result<Export> {
-    let bar = ProgressBar::new_spinner().with_message("entries exported");
+fn counter() -> ProgressBar {
+    progress::counter("entries exported")
+}
+
+async fn export_to(
+    mut export: Export,
+    to: &mut impl Write,
+    bar: ProgressBar,
+) -> anyhow::Result<Export> {
     let written = async {
         while let Some(piece) = export.next().await? {
             to.write_all(&piece).context("cannot write the export")?;
@@ -117,7 +129,7 @@ pub(super) async fn import(
         Box::new(opened.with_context(|| format!("cannot read {file:?}"))?)
     };
     let store = store.open().await?;
-    let bar = ProgressBar::new_spinner().with_message("entries read");
+    let bar = progress::counter("entries read");
     let progress = bar.clone();
     let options = ImportOptions::new()
         .force(force)

@@ -24,7 +24,16 @@ fn an_export_comes_back_in_both_formats_over_other_data() {
         let target = Place::new();
         let file = target.store().with_extension("export");
         let export = [&["export", "-o", shown(&file)][..], arguments].concat();
-        source.dm(&export).done();
+        let exported = source.dm(&export);
+        exported.done();
+        // No bar is drawn where nobody looks.
+        let stderr = exported.stderr();
+        assert!(stderr.starts_with("dm: 400 entries exported"), "{stderr:?}");
+        assert_eq!(
+            stderr.matches(['\n', '\r', '\u{1b}']).count(),
+            1,
+            "{stderr:?}"
+        );
         source.dm(&export).fails_with(2, &["is there already"]);
         target.dm_with_input(&["put", "old", "1"], b"x").done();
         target
