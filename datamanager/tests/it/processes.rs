@@ -1,14 +1,17 @@
 //! Real processes that share one store: this test binary runs itself again for each of them.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use datamanager::{DataManager, ErrorKind, LogKind, Outcome};
+use datamanager::environment::SeededRandom;
+use datamanager::testing::ChildProcess;
+use datamanager::{DataManager, ErrorKind, ImportOptions, LogKind, Outcome};
 use ost::testing::S3Server;
 
 /// The variables by which a worker is told what to do.
 const URL: &str = "DM_TEST_WORKER_URL";
 const NAME: &str = "DM_TEST_WORKER_NAME";
+const FILE: &str = "DM_TEST_WORKER_FILE";
 const INCREMENTS: &str = "DM_SOAK_INCREMENTS";
 
 const PROCESSES: u64 = 4;
@@ -119,4 +122,90 @@ fn four_processes_on_an_s3_service_lose_and_double_nothing() {
         let ost = server.open("shared");
         datamanager::Builder::from_ost(ost).open().await.unwrap()
     });
+}
+
+/// Not a test by itself: imports a file, where the variables ask for it, and says when it begins.
+#[test]
+fn worker_imports_a_file() {
+    let (Ok(url), Ok(file)) = (std::env::var(URL), std::env::var(FILE)) else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = open(&url).name("importer").open().await.unwrap();
+        let input = std::io::Cursor::new(std::fs::read(&file).unwrap());
+        std::fs::write(format!("{file}.begun"), "").unwrap();
+        store.import(input, ImportOptions::new()).await.unwrap();
+        store.close().await.unwrap();
+    });
+}
+
+/// The moments are drawn; whatever they are, the store holds the one or the other.
+#[test]
+fn an_import_killed_on_an_s3_service_leaves_the_old_or_the_new_data() {
+    const ENTRIES: u64 = 300;
+    const DELAY_MAX_MICROS: usize = 60_000;
+    let rounds: u64 = std::env::var("DM_SOAK_ROUNDS").map_or(10, |value| value.parse().unwrap());
+    let rounds = rounds.min(30);
+    let seed = u64::from(std::process::id());
+    let mut random = SeededRandom::new(seed);
+    let server = S3Server::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut export = String::new();
+    for number in 0..ENTRIES {
+        let entry = format!("{{\"id\":\"{number:05}\",\"data_type\":\"new\",\"data\":\"eA==\"}}\n");
+        export.push_str(&entry);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (mut old, mut new) = (0, 0);
+    for round in 0..rounds {
+        let base_path = format!("round{round}");
+        let builder = || datamanager::Builder::from_ost(server.open(&base_path));
+        runtime.block_on(async {
+            let store = builder().open().await.unwrap();
+            store.put_raw("old", "1", "x").await.unwrap();
+            store.checkpoint().await.unwrap();
+            store.put_raw("old", "2", "x").await.unwrap();
+            store.maintenance_on().await.unwrap();
+            store.close().await.unwrap();
+        });
+        let file = directory.path().join(&base_path);
+        std::fs::write(&file, &export).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "processes::worker_imports_a_file"])
+            .env(URL, server.url(&base_path))
+            .env(FILE, &file)
+            .envs(server.environment())
+            .stdout(Stdio::null());
+        let mut worker = ChildProcess::spawn(&mut command).unwrap();
+        let begun = directory.path().join(format!("{base_path}.begun"));
+        let started = Instant::now();
+        while !begun.exists() {
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "it does not begin"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let delay = random.below(DELAY_MAX_MICROS) as u64;
+        std::thread::sleep(Duration::from_micros(delay));
+        worker.kill().unwrap();
+        runtime.block_on(async {
+            let store = builder().read_only().open().await.unwrap();
+            let counts = (
+                store.count("old").await.unwrap(),
+                store.count("new").await.unwrap(),
+            );
+            match counts {
+                (2, 0) => old += 1,
+                (0, ENTRIES) => new += 1,
+                _ => panic!("seed {seed}, round {round}: {counts:?}"),
+            }
+            store.close().await.unwrap();
+            let report = builder().verify().await.unwrap();
+            assert!(report.is_sound(), "seed {seed}, round {round}: {report:?}");
+        });
+    }
+    println!("seed {seed}: {old} old, {new} new");
 }
