@@ -38,3 +38,4 @@ pub use self::simulated_environment::SimulatedEnvironment;
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
 pub use self::tcp_proxy::{Loss, LostReplies, ProxyCounts, ProxyFaults, Reply, TcpProxy};
+pub use crate::failpoint::{FAILPOINT_VARIABLE, FAILPOINTS};

@@ -17,7 +17,9 @@ use super::client::Failure;
 use super::keys::{Flushed, Head};
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
-use crate::epoch::EpochCause;
+use crate::epoch::{EpochCause, EpochFile};
+use crate::failpoint;
+use crate::mutation;
 use crate::record::{Record, RecordBody};
 use crate::wal_file;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, sealed_json};
@@ -74,6 +76,10 @@ impl Inner {
     /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing.
     pub(super) async fn look_for_recovery(&self) {
         let began = self.now();
+        let looked_at = *lock(&self.looked_at);
+        if began.saturating_sub(looked_at) >= self.settings.etcd_recovery_wait {
+            self.look_for_next_epoch().await;
+        }
         match self.find_announcement().await {
             Ok(found) => {
                 *lock(&self.looked_at) = began;
@@ -86,6 +92,28 @@ impl Inner {
             Err(error) => {
                 log::debug!(instance = self.instance; "it cannot be seen whether the log is recovered: {}", error.chain());
             }
+        }
+    }
+
+    /// Who has not looked for so long may have missed a recovery from its beginning to its end, with another etcd.
+    async fn look_for_next_epoch(&self) {
+        match self.next_epoch_has_begun().await {
+            Ok(true) => {
+                self.is_superseded.store(true, Ordering::SeqCst);
+                self.suspect("the next epoch has begun");
+            }
+            Ok(false) => {}
+            Err(error) => {
+                log::debug!(instance = self.instance; "it cannot be seen whether the next epoch has begun: {}", error.chain());
+            }
+        }
+    }
+
+    pub(super) async fn next_epoch_has_begun(&self) -> Result<bool, Error> {
+        match EpochFile::load(&self.ost, self.epoch + 1).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -192,9 +220,12 @@ impl Inner {
     async fn recover_one(&self, what: &str) -> Result<(), Error> {
         let others = self.session.others();
         let announcement = self.announce(what).await?;
+        failpoint::pass("recovery-announced");
         let began = self.now();
         self.save_held().await?;
+        failpoint::pass("held-saved");
         self.answer(&announcement, true).await?;
+        failpoint::pass("recovery-answered");
         loop {
             let answers = self.answers(&announcement).await?;
             if let Some(objection) = answers.iter().find(|answer| !answer.lost) {
@@ -215,6 +246,7 @@ impl Inner {
                 |name: &String| answers.iter().any(|answer| answer.instance == *name);
             let all = !others.is_empty() && others.iter().all(has_answered);
             let is_over = self.now().saturating_sub(began) >= self.settings.etcd_recovery_wait;
+            let is_over = is_over || mutation::is("wait-for-no-answer");
             if all || is_over || self.is_over_in_etcd().await? {
                 break;
             }
@@ -328,9 +360,11 @@ impl Inner {
             if end.seal.is_none() {
                 // Taken: somebody has flushed, or sealed. Read on, and begin again.
                 self.create_seal(&end).await?;
+                failpoint::pass("lost-log-sealed");
                 continue;
             }
             if self.put_sealed_head(&look, end.position).await? {
+                failpoint::pass("sealed-head-put");
                 self.has_sealed.store(true, Ordering::SeqCst);
                 log::warn!(
                     instance = self.instance, epoch = self.epoch, seq = end.position.seq;
