@@ -128,10 +128,24 @@ impl Store {
     /// Opens the store wherever its log is by now; it begins as it was to.
     async fn open(&self) -> DataManager {
         let began = self.with_etcd(self.builder()).log(self.log).open().await;
-        match began {
-            Err(error) if is_about_the_log(&error) => self.builder().open().await.unwrap(),
+        let opened = match began {
+            Err(error) if is_about_the_log(&error) => self.builder().open().await,
+            opened => opened,
+        };
+        match opened {
+            Err(error) if is_about_the_log(&error) => self.move_again().await,
             opened => opened.unwrap(),
         }
+    }
+
+    /// Goes on with a move to etcd, as an operator would, once the registration of the dead one has run out.
+    async fn move_again(&self) -> DataManager {
+        let builder = || self.with_etcd(self.builder());
+        while let Err(error) = builder().switch_log(self.log).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        builder().open().await.unwrap()
     }
 
     async fn is_sound(&self) {
@@ -150,7 +164,9 @@ impl Store {
 }
 
 fn is_about_the_log(error: &Error) -> bool {
-    error.kind() == ErrorKind::Invalid && error.to_string().contains("switch-log")
+    let messages = ["switch-log", "can be reached only"];
+    error.kind() == ErrorKind::Invalid
+        && messages.iter().any(|what| error.to_string().contains(what))
 }
 
 /// Lets a worker die at the point `name`, when it gets there for the time of the number `passes`. Returns whether it did.

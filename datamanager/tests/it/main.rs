@@ -17,6 +17,7 @@ mod model;
 mod models;
 mod opening;
 mod place;
+mod power_cuts;
 mod processes;
 mod services;
 mod sharing;
