@@ -21,6 +21,8 @@ const WAIT_MAX: Duration = Duration::from_secs(100);
 /// Whether each mark was acknowledged.
 type Told = Mutex<BTreeMap<String, bool>>;
 
+type Process = Arc<SimulatedEnvironment>;
+
 /// One machine, whose power is to be cut.
 struct Machine {
     host: Host,
@@ -58,26 +60,32 @@ impl Machine {
     }
 
     /// Runs `work`, for as long as anything goes on in it. Returns whether it came to its end.
-    fn run(&self, work: impl Future<Output = Result<(), Error>>) -> bool {
+    fn run(&self, work: impl Future<Output = bool>) -> bool {
         let watch = self.host.simulation.environment("watch");
         let limited = async {
             let work = Box::pin(work);
             match futures::future::select(work, watch.sleep(WAIT_MAX)).await {
-                futures::future::Either::Left((result, _)) => Some(result),
-                futures::future::Either::Right(_) => None,
+                futures::future::Either::Left((done, _)) => done,
+                futures::future::Either::Right(_) => false,
             }
         };
-        let result = self.host.simulation.run_until(limited).unwrap();
-        matches!(result, Some(Ok(())))
+        self.host.simulation.run_until(limited).unwrap()
     }
 
     /// Opens the store twice, and cuts the power after each; half of the time it is cut once more while the store is opened.
-    fn look(&self, what: &str) {
+    fn look(self: &Arc<Machine>, what: &str) {
         let case = format!("{what}, cut after {} steps", self.steps);
         if self.steps % 2 == 1 {
             let process = self.host.process();
-            process.kill_after(self.steps * 7 % 60);
-            self.run(async { self.open(&process).await.map(drop) });
+            let (machine, opening) = (self.clone(), process.clone());
+            self.run(async {
+                let opened = process.run(
+                    "open",
+                    async move { machine.open(&opening).await.map(drop) },
+                );
+                process.kill_after(self.steps * 7 % 60);
+                matches!(opened.await, Some(Ok(())))
+            });
             process.cut_power();
         }
         for opening in 1..=2 {
@@ -99,14 +107,14 @@ impl Machine {
                     let report = self.host.builder(&process).verify().await.unwrap();
                     assert!(report.is_sound(), "{case}: {report:?}");
                 }
-                Ok(())
+                true
             });
             assert!(looked, "{case}: opening {opening} does not come to its end");
             process.cut_power();
         }
     }
 
-    async fn open(&self, process: &Arc<SimulatedEnvironment>) -> Result<DataManager, Error> {
+    async fn open(&self, process: &Process) -> Result<DataManager, Error> {
         self.host.open(process).await
     }
 
@@ -136,25 +144,29 @@ fn number(text: &[u8]) -> u64 {
     std::str::from_utf8(text).unwrap().parse().unwrap()
 }
 
-/// Runs `work` on a new machine each time, whose power is cut one step later than before, until it comes to its end.
-fn at_every_step(
+/// Runs `work` on a new machine each time, whose power is cut one step later than before, until it comes to its end. It is a
+/// task of the process, and so ends with it.
+fn at_every_step<W>(
     what: &str,
-    prepare: impl AsyncFn(&Machine, &Arc<SimulatedEnvironment>),
-    work: impl AsyncFn(&Machine, &Arc<SimulatedEnvironment>) -> Result<(), Error>,
-) {
+    prepare: impl AsyncFn(&Machine, &Process),
+    work: impl Fn(Arc<Machine>, Process) -> W,
+) where
+    W: Future<Output = Result<(), Error>> + Send + 'static,
+{
     for steps in 0..STEPS_MAX {
-        let machine = Machine::new(steps);
+        let machine = Arc::new(Machine::new(steps));
         let process = machine.host.process();
         let prepared = machine.run(async {
             prepare(&machine, &process).await;
-            Ok(())
+            true
         });
         assert!(prepared);
         process.cut_power();
         let process = machine.host.process();
         let done = machine.run(async {
+            let work = process.run("work", work(machine.clone(), process.clone()));
             process.kill_after(steps);
-            work(&machine, &process).await
+            matches!(work.await, Some(Ok(())))
         });
         let was_cut = process.is_killed();
         assert!(done || was_cut, "{what}: failed after {steps} steps");
@@ -168,10 +180,10 @@ fn at_every_step(
     panic!("{what} does not end");
 }
 
-async fn prepare_nothing(_: &Machine, _: &Arc<SimulatedEnvironment>) {}
+async fn prepare_nothing(_: &Machine, _: &Process) {}
 
 /// A few commits, some of them in data files.
-async fn prepare_some(machine: &Machine, process: &Arc<SimulatedEnvironment>) {
+async fn prepare_some(machine: &Machine, process: &Process) {
     let store = machine.open(process).await.unwrap();
     for number in 0..3 {
         let name = format!("before{number}");
@@ -185,8 +197,8 @@ async fn prepare_some(machine: &Machine, process: &Arc<SimulatedEnvironment>) {
 
 #[test]
 fn a_first_start_and_commits_cut_off_at_any_step_lose_and_double_nothing() {
-    at_every_step("commits", prepare_nothing, async |machine, process| {
-        let store = machine.open(process).await?;
+    at_every_step("commits", prepare_nothing, |machine, process| async move {
+        let store = machine.open(&process).await?;
         for number in 0..5 {
             machine.mark(&store, &number.to_string()).await?;
         }
@@ -196,8 +208,8 @@ fn a_first_start_and_commits_cut_off_at_any_step_lose_and_double_nothing() {
 
 #[test]
 fn jobs_cut_off_at_any_step_lose_and_double_nothing() {
-    at_every_step("jobs", prepare_some, async |machine, process| {
-        let store = machine.open(process).await?;
+    at_every_step("jobs", prepare_some, |machine, process| async move {
+        let store = machine.open(&process).await?;
         for number in 0..2 {
             machine.mark(&store, &number.to_string()).await?;
             store.checkpoint().await?;
@@ -213,8 +225,8 @@ fn jobs_cut_off_at_any_step_lose_and_double_nothing() {
 
 #[test]
 fn an_import_cut_off_at_any_step_loses_and_doubles_nothing() {
-    at_every_step("import", prepare_some, async |machine, process| {
-        let store = machine.open(process).await?;
+    at_every_step("import", prepare_some, |machine, process| async move {
+        let store = machine.open(&process).await?;
         store.maintenance_on().await?;
         let mut export = store.export(ExportOptions::new()).await?;
         let mut bytes = Vec::new();
@@ -231,23 +243,25 @@ fn an_import_cut_off_at_any_step_loses_and_doubles_nothing() {
     });
 }
 
+/// The next opening failed: it went on to a log of a kind that it had not been opened for.
 #[test]
 fn the_end_of_a_log_in_files_cut_off_at_any_step_loses_and_doubles_nothing() {
-    at_every_step("to objects", prepare_some, async |machine, process| {
-        let builder = machine.host.builder(process);
+    at_every_step("to objects", prepare_some, |machine, process| async move {
+        let builder = machine.host.builder(&process);
         builder.switch_log(LogKind::Object).await
     });
 }
 
+/// The next opening gave a store that failed as soon as the next epoch had begun.
 #[test]
 fn the_end_of_a_log_of_objects_cut_off_at_any_step_loses_and_doubles_nothing() {
-    let prepare = async |machine: &Machine, process: &Arc<SimulatedEnvironment>| {
+    let prepare = async |machine: &Machine, process: &Process| {
         prepare_some(machine, process).await;
         let builder = machine.host.builder(process);
         builder.switch_log(LogKind::Object).await.unwrap();
     };
-    at_every_step("to files", prepare, async |machine, process| {
-        let builder = machine.host.builder(process);
+    at_every_step("to files", prepare, |machine, process| async move {
+        let builder = machine.host.builder(&process);
         builder.switch_log(LogKind::File).await
     });
 }
