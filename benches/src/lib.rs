@@ -1,6 +1,6 @@
 //! Workloads and measurements.
 //!
-//! The criterion benches `commit`, `documents`, `read` and `scan` share what is here: numbers from a fixed seed, the entries made of
+//! The criterion benches `commit`, `documents`, `etcd_commit`, `read` and `scan` share what is here: numbers from a fixed seed, the entries made of
 //! them, and stores that hold such entries. `docs/performance.md` says how they are run and what they have shown.
 //!
 //! ```
@@ -13,8 +13,10 @@ mod bench_store;
 mod entries;
 mod numbers;
 mod scale;
+mod writers;
 
 pub use bench_store::{BenchStore, FILLED_VALUE_BYTES};
 pub use entries::{DATA_TYPE, belongs_to, entry_id, entry_value};
 pub use numbers::Numbers;
 pub use scale::Scale;
+pub use writers::{COMMITTED_VALUE_BYTES, WRITERS, Writers};
