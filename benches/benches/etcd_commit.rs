@@ -8,19 +8,14 @@
 //! objects are in cargo's target directory.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use benches::{BenchStore, COMMITTED_VALUE_BYTES, Scale, WRITERS, Writers, entry_value};
+use benches::{BenchStore, RawEtcd, Scale, WRITERS, Writers};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use datamanager::testing::{Etcd, EtcdOptions};
-use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
 use tokio::runtime::Runtime;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
-/// Bytes of what says which record is the last.
-const HEAD_BYTES: usize = 60;
-/// How often etcd's own history of `raw` is cut, as the store cuts that of its log.
-const COMPACTION_COMMITS: u64 = 100_000;
 
 #[expect(clippy::print_stderr, reason = "somebody who measures has to see it")]
 fn main() {
@@ -46,7 +41,7 @@ fn bench_etcd_commit(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(10));
 
     let mut raw = runtime
-        .block_on(RawClient::connect(&endpoints))
+        .block_on(RawEtcd::connect(&endpoints, "/raw"))
         .expect("etcd answers");
     group.throughput(Throughput::Elements(1));
     group.bench_function(BenchmarkId::new("raw", 1), |bencher| {
@@ -73,62 +68,4 @@ fn bench_etcd_commit(criterion: &mut Criterion) {
         runtime.block_on(store.close()).expect("the store closes");
     }
     group.finish();
-}
-
-/// One client of etcd that commits as a log does.
-struct RawClient {
-    client: Client,
-    /// The value of the key that says which record is the last.
-    head: Vec<u8>,
-    registered: i64,
-    commits: u64,
-}
-
-impl RawClient {
-    async fn connect(endpoints: &str) -> anyhow::Result<RawClient> {
-        let mut client = Client::connect([endpoints], None).await?;
-        let head = vec![0; HEAD_BYTES];
-        client.put("/raw/head", head.clone(), None).await?;
-        let put = client.put("/raw/instance", "", None).await?;
-        let registered = put.header().map_or(0, |header| header.revision());
-        Ok(RawClient {
-            client,
-            head,
-            registered,
-            commits: 0,
-        })
-    }
-
-    /// How long it takes to commit so often.
-    async fn commit(&mut self, commits: u64) -> anyhow::Result<Duration> {
-        let started = Instant::now();
-        for _ in 0..commits {
-            self.commits += 1;
-            let mut head = vec![0; HEAD_BYTES];
-            head[..8].copy_from_slice(&self.commits.to_be_bytes());
-            let value = entry_value(self.commits, COMMITTED_VALUE_BYTES);
-            let txn = Txn::new()
-                .when([
-                    Compare::value("/raw/head", CompareOp::Equal, self.head.clone()),
-                    Compare::mod_revision("/raw/instance", CompareOp::Equal, self.registered),
-                ])
-                .and_then([
-                    TxnOp::put("/raw/head", head.clone(), None),
-                    TxnOp::put(
-                        format!("/raw/wal/{:020}", self.commits),
-                        value.to_vec(),
-                        None,
-                    ),
-                ])
-                .or_else([TxnOp::get("/raw/head", None)]);
-            let answer = self.client.txn(txn).await?;
-            anyhow::ensure!(answer.succeeded(), "somebody else writes there");
-            self.head = head;
-            if self.commits.is_multiple_of(COMPACTION_COMMITS) {
-                let revision = answer.header().map_or(0, |header| header.revision());
-                self.client.compact(revision, None).await?;
-            }
-        }
-        Ok(started.elapsed())
-    }
 }
