@@ -4,4 +4,5 @@ mod commits;
 mod faults;
 mod lost;
 mod place;
+mod processes;
 mod secured;

@@ -23,6 +23,8 @@ use crate::wal_file;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, sealed_json};
 
 const RECOVERY_FORMAT: u32 = 1;
+/// How long a look for an announcement may take. It holds up acknowledgements and the renewal of the registration.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 /// How often answers are looked for.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(250);
 /// An announcement so much older than the wait is left over from a recovery that came to nothing.
@@ -71,22 +73,38 @@ fn answers_prefix(epoch: u32, attempt: RecordId) -> String {
 }
 
 impl Inner {
-    /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing.
+    /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing, and one that takes long has
+    /// failed.
     pub(super) async fn look_for_recovery(&self) {
         let began = self.now();
-        match self.find_announcement().await {
-            Ok(found) => {
-                *lock(&self.looked_at) = began;
+        lock(&self.looks).tried_at = began;
+        let mut found = None;
+        let looking = async { found = Some(self.find_announcement().await) };
+        self.within(LOOK_MAX, looking).await;
+        match found {
+            Some(Ok(found)) => {
+                lock(&self.looks).done_at = began;
                 if let Some(announcement) = found
                     && let Err(error) = self.respond(announcement).await
                 {
                     log::warn!(instance = self.instance; "a recovery could not be answered: {}", error.chain());
                 }
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 log::debug!(instance = self.instance; "it cannot be seen whether the log is recovered: {}", error.chain());
             }
+            None => {
+                log::debug!(instance = self.instance; "it was not seen within {LOOK_MAX:?} whether the log is recovered");
+            }
         }
+    }
+
+    /// Whether it is to be looked before anybody is told of a commit. What has just failed is not tried again at once.
+    pub(super) fn is_look_due(&self) -> bool {
+        let (now, looks) = (self.now(), *lock(&self.looks));
+        let wait = self.settings.etcd_recovery_wait;
+        now.saturating_sub(looks.done_at) >= wait
+            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
     }
 
     async fn find_announcement(&self) -> Result<Option<Announcement>, Error> {
@@ -192,15 +210,26 @@ impl Inner {
     async fn recover_one(&self, what: &str) -> Result<(), Error> {
         let others = self.session.others();
         let announcement = self.announce(what).await?;
+        let recovered = self.join(&announcement, &others).await;
+        let may_go_on = match &recovered {
+            Ok(is_sealed) => *is_sealed,
+            Err(error) => error.kind() == ErrorKind::Unavailable,
+        };
+        if !may_go_on && announcement.instance == self.instance {
+            self.remove_announcements(announcement.epoch).await;
+        }
+        recovered.map(drop)
+    }
+
+    /// Brings what this process holds to the object storage, waits for the others, and ends the lost log; `false` if etcd holds
+    /// it after all.
+    async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<bool, Error> {
         let began = self.now();
         self.save_held().await?;
-        self.answer(&announcement, true).await?;
+        self.answer(announcement, true).await?;
         loop {
-            let answers = self.answers(&announcement).await?;
+            let answers = self.answers(announcement).await?;
             if let Some(objection) = answers.iter().find(|answer| !answer.lost) {
-                if announcement.instance == self.instance {
-                    self.remove_announcements(announcement.epoch).await;
-                }
                 return Err(Error::invalid(format!(
                     "cluster {} (prefix {:?}) does not hold the log of this store, which lives in cluster {} (prefix {:?}): \
                      {:?} uses it",
@@ -221,10 +250,7 @@ impl Inner {
             self.environment.sleep(ANSWER_INTERVAL).await;
         }
         self.save_held().await?;
-        if !self.seal_lost_log().await? && announcement.instance == self.instance {
-            self.remove_announcements(announcement.epoch).await;
-        }
-        Ok(())
+        self.seal_lost_log().await
     }
 
     /// Creates the announcement, or finds the one that is there.
