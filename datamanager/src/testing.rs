@@ -18,6 +18,7 @@
 //! # Ok::<(), datamanager::testing::SimulationError>(())
 //! ```
 
+pub mod fuzz;
 pub mod history;
 
 mod child_process;

@@ -10,6 +10,7 @@ mod durability;
 mod etcd;
 mod fixtures;
 mod follow;
+mod fuzz;
 mod history;
 mod host;
 mod model;
