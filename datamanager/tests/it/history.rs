@@ -5,6 +5,10 @@ use datamanager::{DataManager, ErrorKind, ExportOptions, ImportOptions};
 
 use crate::host::Host;
 
+mod actors;
+mod runs;
+mod world;
+
 async fn put(client: &Client, id: &str, value: &str) {
     let mut transaction = client.begin();
     transaction.put_raw("note", id, value.to_owned()).unwrap();
