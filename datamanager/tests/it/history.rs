@@ -6,6 +6,13 @@ use datamanager::{DataManager, ErrorKind, ExportOptions, ImportOptions};
 use crate::host::Host;
 
 mod actors;
+#[cfg(feature = "etcd")]
+mod etcd;
+#[cfg(not(feature = "etcd"))]
+#[path = "history/no_etcd.rs"]
+mod etcd;
+mod machines;
+mod plan;
 mod runs;
 mod world;
 
