@@ -16,6 +16,7 @@ mod host;
 mod model;
 mod models;
 mod opening;
+mod pins;
 mod place;
 mod processes;
 mod services;
