@@ -12,11 +12,19 @@ use datamanager::{DataManager, Error, ErrorKind, Query, ScanOptions};
 use super::User;
 use crate::site::Site;
 
-/// Of a snapshot: each index against the documents. Returns whether all indexes could be asked.
+/// Of a snapshot: each index against the documents. Returns whether all could be read, and all indexes asked.
 async fn check(store: &DataManager, seed: u64) -> bool {
+    match try_check(store, seed).await {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::Unavailable => false,
+        Err(error) => panic!("seed {seed}: {error:?}"),
+    }
+}
+
+async fn try_check(store: &DataManager, seed: u64) -> Result<(), Error> {
     let snapshot = store.snapshot();
-    let users = snapshot.documents::<User>(&ScanOptions::new()).unwrap();
-    let users = users.collect().await.unwrap();
+    let users = snapshot.documents::<User>(&ScanOptions::new())?;
+    let users = users.collect().await?;
     let mut by_name = BTreeMap::new();
     for user in &users {
         let other = by_name.insert(user.name.clone(), user.id.clone());
@@ -31,28 +39,25 @@ async fn check(store: &DataManager, seed: u64) -> bool {
         .map(|user| (user.team.clone(), user.age, user.id.clone()))
         .collect();
     by_team.sort();
-    let found = match snapshot.query::<User>(&Query::by("team_age")).await {
-        Ok(scan) => scan.collect().await.unwrap(),
-        Err(error) if error.kind() == ErrorKind::Unavailable => return false,
-        Err(error) => panic!("seed {seed}: {error:?}"),
-    };
+    let found = snapshot.query::<User>(&Query::by("team_age")).await?;
+    let found = found.collect().await?;
     let found: Vec<_> = found
         .into_iter()
         .map(|user| (user.team, user.age, user.id))
         .collect();
     assert_eq!(found, by_team, "seed {seed}: index team_age");
-    let found = snapshot.query::<User>(&Query::by("name")).await.unwrap();
-    let found = found.collect().await.unwrap();
+    let found = snapshot.query::<User>(&Query::by("name")).await?;
+    let found = found.collect().await?;
     let found: BTreeMap<_, _> = found.into_iter().map(|user| (user.name, user.id)).collect();
     assert_eq!(found, by_name, "seed {seed}: index name");
     let backwards = Query::by("name").descending();
-    let count = snapshot.count_by::<User>(&backwards).await.unwrap();
+    let count = snapshot.count_by::<User>(&backwards).await?;
     assert_eq!(
         count,
         users.len() as u64,
         "seed {seed}: index name, backwards"
     );
-    true
+    Ok(())
 }
 
 /// One random change; what it may fail with is an answer too.
@@ -142,7 +147,15 @@ async fn live(place: &Place, number: u32) -> (u32, u32) {
                 let store = open(builder, &own).await;
                 let clients = (0..CLIENTS).map(|_| client(&store, &own, seed));
                 let counts = futures::future::join_all(clients).await;
-                store.close().await.unwrap();
+                // It may have been busy with a job whose requests fail.
+                while let Err(error) = store.close().await {
+                    assert_eq!(
+                        error.kind(),
+                        ErrorKind::Unavailable,
+                        "seed {seed}: {error:?}"
+                    );
+                    own.sleep(Duration::from_millis(50)).await;
+                }
                 sum(counts)
             }
         };
