@@ -17,6 +17,7 @@ mod budget;
 mod chain;
 mod check;
 mod client;
+mod connection;
 mod flusher;
 mod held;
 mod keys;
@@ -46,6 +47,8 @@ use crate::{Error, ErrorKind, Position, RecordId, Settings};
 
 use blobs::Blobs;
 use budget::Budget;
+#[cfg(feature = "testing")]
+pub(crate) use connection::{RequestFailure, Verdict};
 use held::Held;
 pub(crate) use session::EtcdSession;
 
