@@ -238,7 +238,8 @@ impl Builder {
         let newest = Timestamp::from_millis(newest.unwrap_or_default());
         let now = self.chosen_environment()?.wall_time().max(newest);
         for pin in crate::jobs::list_pins(self.ost()).await? {
-            if pin.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            let is_over = pin.expires_at.is_some_and(|expires_at| expires_at <= now);
+            if is_over || pin.is_of_export() {
                 continue;
             }
             let manifest = ObjectPath::parse(&pin.manifest_key())?;

@@ -17,6 +17,7 @@ mod budget;
 mod chain;
 mod check;
 mod client;
+mod connection;
 mod flusher;
 mod held;
 mod keys;
@@ -46,6 +47,8 @@ use crate::{Error, ErrorKind, Position, RecordId, Settings};
 
 use blobs::Blobs;
 use budget::Budget;
+#[cfg(feature = "testing")]
+pub(crate) use connection::{RequestFailure, Verdict};
 use held::Held;
 pub(crate) use session::EtcdSession;
 
@@ -105,8 +108,7 @@ struct Inner {
     appended_seq: AtomicU64,
     /// The record that was sent last, while it is not known whether it stands.
     unclear: Mutex<Option<RecordId>>,
-    /// When it was last looked whether somebody recovers the log (R11).
-    looked_at: Mutex<Duration>,
+    looks: Mutex<Looks>,
     /// The announcement that was answered last.
     answered: Mutex<Option<RecordId>>,
     recovering: tokio::sync::Mutex<()>,
@@ -132,6 +134,15 @@ enum Condition {
     Lost,
     /// The store cannot be served with it.
     Failed(ErrorKind, String),
+}
+
+/// When it was last looked whether somebody recovers the log (R11), on the steady clock.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    /// The last look that has shown something began then.
+    done_at: Duration,
+    /// The last one at all.
+    tried_at: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -168,7 +179,10 @@ impl EtcdLog {
             trimmed_seq: AtomicU64::new(0),
             appended_seq: AtomicU64::new(0),
             unclear: Mutex::new(None),
-            looked_at: Mutex::new(environment.steady_time()),
+            looks: Mutex::new(Looks {
+                done_at: environment.steady_time(),
+                tried_at: environment.steady_time(),
+            }),
             answered: Mutex::new(None),
             recovering: tokio::sync::Mutex::new(()),
             previous: Mutex::new(None),

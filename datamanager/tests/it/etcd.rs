@@ -4,4 +4,7 @@ mod commits;
 mod faults;
 mod lost;
 mod place;
+mod processes;
 mod secured;
+
+pub(crate) use place::installed as is_installed;

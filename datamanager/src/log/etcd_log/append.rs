@@ -7,7 +7,7 @@ use bytes::Bytes;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
 
 use super::client::Failure;
-use super::keys::Head;
+use super::keys::{BlobPointer, Head};
 use super::reader::{Look, PAGE_RECORDS_MAX};
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
@@ -130,7 +130,7 @@ impl Inner {
         if is_control || (record.len() <= self.settings.wal_inline_bytes_max && fits) {
             return Ok((record.to_vec(), bytes));
         }
-        let pointer = self.blobs.upload(position, record).await;
+        let pointer = self.upload(position, record, fits).await;
         let pointer = pointer.map_err(|error| match fits {
             true => error,
             false => Error::unavailable(format!(
@@ -142,6 +142,26 @@ impl Inner {
         })?;
         let value = pointer.encode();
         Ok((value, 0))
+    }
+
+    /// Puts the transactions of a record to a blob, which takes less time than their callers wait: nothing has been sent to etcd
+    /// yet, and so they can be told that they are not committed. Where it is the object storage that holds up everything, those
+    /// that wait behind this record get a turn as well.
+    async fn upload(
+        &self,
+        position: Position,
+        record: &Bytes,
+        fits: bool,
+    ) -> Result<BlobPointer, Error> {
+        let wait_max = self.settings.commit_timeout / if fits { 2 } else { 3 };
+        let mut uploaded = None;
+        let uploading = async { uploaded = Some(self.blobs.upload(position, record).await) };
+        self.within(wait_max, uploading).await;
+        uploaded.unwrap_or_else(|| {
+            Err(Error::unavailable(format!(
+                "the object storage has not taken the content of a record within {wait_max:?}"
+            )))
+        })
     }
 
     /// How far etcd's history goes back, at most: it is compacted once in an interval, to what it was one interval before.
@@ -284,9 +304,7 @@ impl Inner {
         if !matches!(appended, Append::Appended) {
             return appended;
         }
-        let looked_at = *lock(&self.looked_at);
-        let is_old = self.now().saturating_sub(looked_at) >= self.settings.etcd_recovery_wait;
-        if is_old && !mutation::is("acknowledge-without-looking") {
+        if self.is_look_due() && !mutation::is("acknowledge-without-looking") {
             self.look_for_recovery().await;
         }
         if self.is_superseded.load(Ordering::SeqCst) {

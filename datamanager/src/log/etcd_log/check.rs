@@ -178,10 +178,11 @@ impl Inner {
         Ok(())
     }
 
-    /// What is due every few seconds, and whenever the condition changes.
-    pub(super) async fn upkeep(&self) {
+    /// What is due every few seconds, and whenever the condition changes. Returns whether etcd could be used, as far as that matters
+    /// still.
+    pub(super) async fn upkeep(&self) -> bool {
         if matches!(self.condition(), Condition::Failed(..)) {
-            return;
+            return true;
         }
         let has_been_away =
             self.checked_outages.load(Ordering::SeqCst) != self.session.client.outages();
@@ -192,14 +193,16 @@ impl Inner {
             Condition::Good => self.renew().await,
             _ => self.check().await,
         };
-        if let Err(error) = result {
+        if let Err(error) = &result {
             log::debug!(instance = self.instance; "etcd cannot be used now: {}", error.chain());
         }
-        if self.now().saturating_sub(*lock(&self.looked_at)) >= super::LOOK_INTERVAL {
+        let looked_at = lock(&self.looks).done_at;
+        if self.now().saturating_sub(looked_at) >= super::LOOK_INTERVAL {
             self.look_for_recovery().await;
         }
         self.trim().await;
         self.release_previous();
+        result.is_ok()
     }
 
     async fn renew(&self) -> Result<(), Error> {

@@ -313,10 +313,14 @@ impl Inner {
         )))
     }
 
-    /// The records behind `after`, up to the end of the log as it is met.
+    /// The records behind `after`, up to the end of the log as it is met. While etcd is taken to be down it is not asked: whoever
+    /// catches up holds up commits, which are to fail fast then. That it is back, its watch and the upkeep find out.
     pub(super) fn read(&self, after: Position) -> BoxStream<'_, Result<Record, Error>> {
         let pages = stream::try_unfold(Some(after), move |after| async move {
             let Some(after) = after else { return Ok(None) };
+            if let Some(what) = self.session.client.down() {
+                return Err(Error::unavailable(format!("etcd does not answer: {what}")));
+            }
             let page = self.page(after).await?;
             let last = page.records.last().map_or(after, |record| record.position);
             let next = (!page.is_end).then_some(last);

@@ -25,6 +25,8 @@ use crate::wal_file;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, sealed_json};
 
 const RECOVERY_FORMAT: u32 = 1;
+/// How long a look for an announcement may take. It holds up acknowledgements and the renewal of the registration.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 /// How often answers are looked for.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(250);
 /// An announcement so much older than the wait is left over from a recovery that came to nothing.
@@ -73,40 +75,50 @@ fn answers_prefix(epoch: u32, attempt: RecordId) -> String {
 }
 
 impl Inner {
-    /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing.
+    /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing, and one that takes long has
+    /// failed.
     pub(super) async fn look_for_recovery(&self) {
         let began = self.now();
-        let looked_at = *lock(&self.looked_at);
-        if began.saturating_sub(looked_at) >= self.settings.etcd_recovery_wait {
-            self.look_for_next_epoch().await;
-        }
-        match self.find_announcement().await {
-            Ok(found) => {
-                *lock(&self.looked_at) = began;
+        let looks = *lock(&self.looks);
+        lock(&self.looks).tried_at = began;
+        let is_late = began.saturating_sub(looks.done_at) >= self.settings.etcd_recovery_wait;
+        let mut found = None;
+        let looking = async {
+            let looked = match is_late {
+                true => self.look_for_next_epoch().await,
+                false => Ok(()),
+            };
+            found = Some(match looked {
+                Ok(()) => self.find_announcement().await,
+                Err(error) => Err(error),
+            });
+        };
+        self.within(LOOK_MAX, looking).await;
+        match found {
+            Some(Ok(found)) => {
+                lock(&self.looks).done_at = began;
                 if let Some(announcement) = found
                     && let Err(error) = self.respond(announcement).await
                 {
                     log::warn!(instance = self.instance; "a recovery could not be answered: {}", error.chain());
                 }
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 log::debug!(instance = self.instance; "it cannot be seen whether the log is recovered: {}", error.chain());
+            }
+            None => {
+                log::debug!(instance = self.instance; "it was not seen within {LOOK_MAX:?} whether the log is recovered");
             }
         }
     }
 
     /// Who has not looked for so long may have missed a recovery from its beginning to its end, with another etcd.
-    async fn look_for_next_epoch(&self) {
-        match self.next_epoch_has_begun().await {
-            Ok(true) => {
-                self.is_superseded.store(true, Ordering::SeqCst);
-                self.suspect("the next epoch has begun");
-            }
-            Ok(false) => {}
-            Err(error) => {
-                log::debug!(instance = self.instance; "it cannot be seen whether the next epoch has begun: {}", error.chain());
-            }
+    async fn look_for_next_epoch(&self) -> Result<(), Error> {
+        if self.next_epoch_has_begun().await? {
+            self.is_superseded.store(true, Ordering::SeqCst);
+            self.suspect("the next epoch has begun");
         }
+        Ok(())
     }
 
     pub(super) async fn next_epoch_has_begun(&self) -> Result<bool, Error> {
@@ -115,6 +127,14 @@ impl Inner {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it is to be looked before anybody is told of a commit. What has just failed is not tried again at once.
+    pub(super) fn is_look_due(&self) -> bool {
+        let (now, looks) = (self.now(), *lock(&self.looks));
+        let wait = self.settings.etcd_recovery_wait;
+        now.saturating_sub(looks.done_at) >= wait
+            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
     }
 
     async fn find_announcement(&self) -> Result<Option<Announcement>, Error> {
@@ -221,17 +241,28 @@ impl Inner {
         let others = self.session.others();
         let announcement = self.announce(what).await?;
         failpoint::pass("recovery-announced");
+        let recovered = self.join(&announcement, &others).await;
+        let may_go_on = match &recovered {
+            Ok(is_sealed) => *is_sealed,
+            Err(error) => error.kind() == ErrorKind::Unavailable,
+        };
+        if !may_go_on && announcement.instance == self.instance {
+            self.remove_announcements(announcement.epoch).await;
+        }
+        recovered.map(drop)
+    }
+
+    /// Brings what this process holds to the object storage, waits for the others, and ends the lost log; `false` if etcd holds
+    /// it after all.
+    async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<bool, Error> {
         let began = self.now();
         self.save_held().await?;
         failpoint::pass("held-saved");
-        self.answer(&announcement, true).await?;
+        self.answer(announcement, true).await?;
         failpoint::pass("recovery-answered");
         loop {
-            let answers = self.answers(&announcement).await?;
+            let answers = self.answers(announcement).await?;
             if let Some(objection) = answers.iter().find(|answer| !answer.lost) {
-                if announcement.instance == self.instance {
-                    self.remove_announcements(announcement.epoch).await;
-                }
                 return Err(Error::invalid(format!(
                     "cluster {} (prefix {:?}) does not hold the log of this store, which lives in cluster {} (prefix {:?}): \
                      {:?} uses it",
@@ -253,10 +284,7 @@ impl Inner {
             self.environment.sleep(ANSWER_INTERVAL).await;
         }
         self.save_held().await?;
-        if !self.seal_lost_log().await? && announcement.instance == self.instance {
-            self.remove_announcements(announcement.epoch).await;
-        }
-        Ok(())
+        self.seal_lost_log().await
     }
 
     /// Creates the announcement, or finds the one that is there.

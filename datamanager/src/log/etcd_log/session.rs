@@ -26,6 +26,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(10);
 const LEASE_SECONDS: i64 = 10;
 /// How often a process renews its registration (R10), and looks whether others recover the log (R11).
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
+/// How soon a process looks at an etcd again that it could not use: whoever is refused at once would ask without end.
+const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a process that is closing waits for its log to be closed, before it takes its registration back.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Revisions of etcd that are remembered with their time.
@@ -301,10 +303,12 @@ impl EtcdSession {
         Ok(())
     }
 
-    /// What is due every few seconds.
-    async fn tick(&self, shared: &Shared) {
-        let Some(log) = self.current() else { return };
-        log.upkeep().await;
+    /// What is due every few seconds; whether etcd could be used.
+    async fn tick(&self, shared: &Shared) -> bool {
+        let Some(log) = self.current() else {
+            return true;
+        };
+        let is_well = log.upkeep().await;
         let now = self.environment.steady_time();
         {
             let mut seen = self.seen();
@@ -317,6 +321,7 @@ impl EtcdSession {
             self.compact_history(now).await;
             self.correct_maintenance(shared).await;
         }
+        is_well
     }
 
     /// Compacts etcd's history up to what it was one interval ago, once in each interval.
@@ -398,6 +403,7 @@ impl Registry for EtcdSession {
     async fn keep_registered(&self, shared: Arc<Shared>) {
         let mut control = shared.watch_control();
         let mut stopped_at = None;
+        let mut is_failing = false;
         loop {
             let mode = Mode::of(&shared.view());
             let changed = async {
@@ -410,8 +416,13 @@ impl Registry for EtcdSession {
                     }
                 }
             };
-            let due = self.environment.sleep(RENEW_INTERVAL);
-            if stopped_at.is_none() {
+            let due = self.environment.sleep(match is_failing {
+                true => RETRY_INTERVAL,
+                false => RENEW_INTERVAL,
+            });
+            if is_failing {
+                due.await; // however many ask for it
+            } else if stopped_at.is_none() {
                 future::select(
                     Box::pin(changed),
                     future::select(Box::pin(self.wake.notified()), due),
@@ -427,7 +438,7 @@ impl Registry for EtcdSession {
                     break;
                 }
             }
-            self.tick(&shared).await;
+            is_failing = !self.tick(&shared).await;
         }
         self.unregister().await;
     }

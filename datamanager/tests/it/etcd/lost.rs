@@ -10,15 +10,17 @@ use ost::{Fault, FaultInjectingStore, Operation, Ost};
 use super::place::{Place, count_objects, ids, put_surely, run, wait_until};
 
 /// Nothing is flushed but on demand.
-fn place_without_flushes() -> Place {
-    let mut place = Place::new();
+fn place_without_flushes() -> Option<Place> {
+    let mut place = Place::new()?;
     place.settings.flush_interval = Duration::from_secs(60);
-    place
+    Some(place)
 }
 
 #[test]
 fn keys_wiped_while_processes_run_lose_no_acknowledged_commit() {
-    let place = place_without_flushes();
+    let Some(place) = place_without_flushes() else {
+        return;
+    };
     run(async {
         let stores = [
             place.open("a").await,
@@ -53,7 +55,9 @@ fn keys_wiped_while_processes_run_lose_no_acknowledged_commit() {
 
 #[test]
 fn an_etcd_that_starts_empty_under_running_processes_loses_nothing() {
-    let place = place_without_flushes();
+    let Some(place) = place_without_flushes() else {
+        return;
+    };
     run(async {
         let (first, second) = (place.open("a").await, place.open("b").await);
         for number in 0..20 {
@@ -75,7 +79,9 @@ fn an_etcd_that_starts_empty_under_running_processes_loses_nothing() {
 
 #[test]
 fn an_etcd_wiped_while_no_process_runs_is_recovered_by_those_that_open() {
-    let place = Place::new();
+    let Some(place) = Place::new() else {
+        return;
+    };
     run(async {
         let store = place.open("a").await;
         for number in 0..20 {
@@ -103,7 +109,9 @@ fn an_etcd_wiped_while_no_process_runs_is_recovered_by_those_that_open() {
 
 #[test]
 fn an_etcd_restored_to_an_older_backup_loses_nothing_that_running_processes_hold() {
-    let place = place_without_flushes();
+    let Some(place) = place_without_flushes() else {
+        return;
+    };
     run(async {
         let (first, second) = (place.open("a").await, place.open("b").await);
         first.put_raw("t", "old", "x").await.unwrap();
@@ -129,7 +137,9 @@ fn an_etcd_restored_to_an_older_backup_loses_nothing_that_running_processes_hold
 
 #[test]
 fn an_etcd_restored_to_an_older_backup_is_found_on_opening() {
-    let place = Place::new();
+    let Some(place) = Place::new() else {
+        return;
+    };
     run(async {
         let store = place.open("a").await;
         store.put_raw("t", "old", "x").await.unwrap();
@@ -152,7 +162,9 @@ fn an_etcd_restored_to_an_older_backup_is_found_on_opening() {
 
 #[test]
 fn a_process_with_another_etcd_is_told_where_the_log_lives() {
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else {
+        return;
+    };
     // The others look every 5 seconds.
     place.settings.etcd_recovery_wait = Duration::from_secs(12);
     run(async {
@@ -176,7 +188,9 @@ fn a_process_with_another_etcd_is_told_where_the_log_lives() {
 
 #[test]
 fn a_prefix_of_another_store_is_refused() {
-    let place = Place::new();
+    let Some(place) = Place::new() else {
+        return;
+    };
     run(async {
         let store = place.open("a").await;
         let elsewhere = || {
@@ -205,7 +219,9 @@ fn a_prefix_of_another_store_is_refused() {
 
 #[test]
 fn a_registration_that_is_gone_is_renewed_before_the_next_append() {
-    let place = Place::new();
+    let Some(place) = Place::new() else {
+        return;
+    };
     run(async {
         let store = place.open("a").await;
         store.put_raw("t", "1", "x").await.unwrap();
@@ -224,7 +240,9 @@ fn a_registration_that_is_gone_is_renewed_before_the_next_append() {
 
 #[test]
 fn a_record_that_is_nowhere_is_damage_and_named() {
-    let place = place_without_flushes();
+    let Some(place) = place_without_flushes() else {
+        return;
+    };
     run(async {
         let store = place.open("a").await;
         for number in 0..5 {
@@ -246,7 +264,9 @@ fn a_record_that_is_nowhere_is_damage_and_named() {
 
 #[test]
 fn no_manifest_covers_what_is_in_etcd_alone() {
-    let mut place = place_without_flushes();
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
     place.settings.commit_timeout = Duration::from_millis(500);
     place.settings.maintain = false;
     run(async {
@@ -270,9 +290,10 @@ fn no_manifest_covers_what_is_in_etcd_alone() {
 /// that nobody else ever saw.
 #[test]
 fn a_process_that_could_not_hear_of_a_recovery_acknowledges_nothing_on_the_log_before() {
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else {
+        return;
+    };
     place.settings.flush_interval = Duration::from_millis(50);
-    place.settings.etcd_recovery_wait = Duration::from_secs(3);
     run(async {
         // Its way to the object storage is cut, and its etcd is well.
         let way = FaultInjectingStore::new(place.objects.clone(), 2);
@@ -297,17 +318,22 @@ fn a_process_that_could_not_hear_of_a_recovery_acknowledges_nothing_on_the_log_b
         assert_eq!(store.stats().epoch, 2);
 
         way.clear();
+        // A look that has just failed is not tried again at once.
+        tokio::time::sleep(place.settings.etcd_recovery_wait).await;
         deaf.put_raw("t", "3", "x").await.unwrap_err();
+        // It would recover the log in its own etcd by and by, if nobody objected in time.
+        way.inject(Fault::on_any());
         put_surely(&store, "4").await;
         assert_eq!(ids(&store).await, ["1", "2", "4"]);
-        let _ = deaf.close().await;
         store.close().await.unwrap();
     });
 }
 
 #[test]
 fn who_recovers_waits_for_what_a_slower_process_holds() {
-    let mut place = place_without_flushes();
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
     place.settings.etcd_recovery_wait = Duration::from_secs(15);
     let proxy = TcpProxy::start(place.etcd.address(0), 3).unwrap();
     run(async {
