@@ -79,20 +79,13 @@ impl Inner {
     /// failed.
     pub(super) async fn look_for_recovery(&self) {
         let began = self.now();
-        let looks = *lock(&self.looks);
-        lock(&self.looks).tried_at = began;
-        let is_late = began.saturating_sub(looks.done_at) >= self.settings.etcd_recovery_wait;
-        let mut found = None;
-        let looking = async {
-            let looked = match is_late {
-                true => self.look_for_next_epoch().await,
-                false => Ok(()),
-            };
-            found = Some(match looked {
-                Ok(()) => self.find_announcement().await,
-                Err(error) => Err(error),
-            });
+        let is_overdue = {
+            let mut looks = lock(&self.looks);
+            looks.tried_at = began;
+            began.saturating_sub(looks.done_at) >= self.settings.etcd_recovery_wait
         };
+        let mut found = None;
+        let looking = async { found = Some(self.look_for_announcement(is_overdue).await) };
         self.within(LOOK_MAX, looking).await;
         match found {
             Some(Ok(found)) => {
@@ -112,13 +105,23 @@ impl Inner {
         }
     }
 
-    /// Who has not looked for so long may have missed a recovery from its beginning to its end, with another etcd.
-    async fn look_for_next_epoch(&self) -> Result<(), Error> {
-        if self.next_epoch_has_begun().await? {
+    /// Whether it is to be looked before anybody is told of a commit. What has just failed is not tried again at once.
+    pub(super) fn is_look_due(&self) -> bool {
+        let (now, looks) = (self.now(), *lock(&self.looks));
+        let wait = self.settings.etcd_recovery_wait;
+        now.saturating_sub(looks.done_at) >= wait
+            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
+    }
+
+    /// The announcement that is there. Who is overdue may have missed a recovery from its beginning to its end, with another
+    /// etcd; so it is seen whether the next epoch has begun, too, and afterwards, since an announcement is removed behind that.
+    async fn look_for_announcement(&self, is_overdue: bool) -> Result<Option<Announcement>, Error> {
+        let found = self.find_announcement().await?;
+        if is_overdue && self.next_epoch_has_begun().await? {
             self.is_superseded.store(true, Ordering::SeqCst);
             self.suspect("the next epoch has begun");
         }
-        Ok(())
+        Ok(found)
     }
 
     pub(super) async fn next_epoch_has_begun(&self) -> Result<bool, Error> {
@@ -127,14 +130,6 @@ impl Inner {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether it is to be looked before anybody is told of a commit. What has just failed is not tried again at once.
-    pub(super) fn is_look_due(&self) -> bool {
-        let (now, looks) = (self.now(), *lock(&self.looks));
-        let wait = self.settings.etcd_recovery_wait;
-        now.saturating_sub(looks.done_at) >= wait
-            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
     }
 
     async fn find_announcement(&self) -> Result<Option<Announcement>, Error> {
