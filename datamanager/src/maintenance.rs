@@ -1,5 +1,6 @@
 //! Refusing transactions while an operator works on the store.
 
+use futures::future::{self, Either};
 use serde::Serialize;
 use tokio::io::AsyncRead;
 
@@ -147,6 +148,23 @@ impl DataManager {
             )));
         }
         self.inner.jobs.switch_log(to).await
+    }
+
+    /// Waits for the epoch that a log which has ended is to move to, and begins it if nobody else does so in time.
+    pub(crate) async fn finish_move(&self) -> Result<(), Error> {
+        let (jobs, environment) = (&self.inner.jobs, &self.inner.environment);
+        let Some(next_epoch) = jobs.sealed_for() else {
+            return Ok(());
+        };
+        let log = self.inner.shared.log();
+        if log.kind != LogKind::File {
+            let begun = jobs.opener.clone().wait_for_epoch(next_epoch);
+            let late = environment.sleep(log.log.seal_age_max());
+            if let Either::Left(_) = future::select(begun, late).await {
+                return Ok(());
+            }
+        }
+        jobs.begin_next_epoch().await
     }
 
     /// Writes records in the newest format that this version knows from now on, which older versions cannot read. Returns

@@ -24,6 +24,8 @@ use crate::store::{self, Store};
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, Settings};
 
 const COMMANDS_MAX: usize = 64;
+/// How often a store is opened whose log turns out to be moving.
+const OPENINGS_MAX: u32 = 5;
 
 /// How a store is opened.
 ///
@@ -143,6 +145,18 @@ impl Builder {
     /// - `Corrupt`: a part of the store is missing or altered; names path and offset.
     pub async fn open(self) -> Result<DataManager, Error> {
         self.settings.validate()?;
+        for _ in 1..OPENINGS_MAX {
+            if let Some(store) = self.open_once().await? {
+                return Ok(store);
+            }
+        }
+        Err(Error::unavailable(
+            "the log is moved again and again while the store is being opened",
+        ))
+    }
+
+    /// `None` once a move of the log that was cut off has been brought to its end: the store is to be opened where it is now.
+    async fn open_once(&self) -> Result<Option<DataManager>, Error> {
         let mut opener = self.opener()?;
         let lock = match self.read_only {
             true => None,
@@ -158,16 +172,28 @@ impl Builder {
         let view = state.view();
         let dead_jobs: Vec<u64> = view.control.open_jobs.keys().copied().collect();
         let unannounced = view.control.manifest_number < view.files.manifest.number;
-        let is_shared = state.shared().log().kind != LogKind::File;
+        let kind = state.shared().log().kind;
+        let is_shared = kind != LogKind::File;
+        let is_moving = view.control.sealed.as_ref();
+        let is_moving = is_moving.is_some_and(|seal| seal.log != kind) && !self.read_only;
         if is_shared && !self.read_only {
             let registry = opener.registry(state.shared().log().kind);
             registry.register_first(state.shared()).await?;
         }
         let store = start(opener, state, lock)?;
+        if is_moving && !self.is_switching {
+            let moved = store.finish_move().await;
+            // The log that is open here is no longer the store's.
+            let closed = store.close().await;
+            return moved.and(closed).map(|()| None);
+        }
         if self.read_only {
             store.follow_manifests();
         } else if is_shared {
             store.start_sharing();
+            store.start_maintenance()?;
+        } else if is_moving {
+            // Who is moving the log goes on with that.
             store.start_maintenance()?;
         } else if store.jobs().sealed_for().is_some() {
             // Nobody else is there who could do it.
@@ -180,7 +206,7 @@ impl Builder {
             store.jobs().end_dead_jobs(dead_jobs, unannounced).await?;
             store.start_maintenance()?;
         }
-        Ok(store)
+        Ok(Some(store))
     }
 
     /// Moves the store's log to another place: ends the log, and begins an epoch whose log is kept as `to`. All data stays.

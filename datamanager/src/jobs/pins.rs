@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Jobs;
 use crate::epoch::EpochFile;
 use crate::failpoint;
+use crate::instances;
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Timestamp, sealed_json};
 
@@ -88,7 +89,7 @@ impl Jobs {
         term: Option<Duration>,
     ) -> Result<Option<Pin>, Error> {
         let key = pin_key(name)?;
-        let pin = Pin::new(name, manifest_key, self.expiry(term))?;
+        let pin = Pin::new(name, manifest_key, self.expiry(term).await?)?;
         self.ost().put(&key, sealed_json::encode(&pin)?).await?;
         failpoint::pass("pin-put");
         let holds = self.newest_manifest_key().await? == manifest_key;
@@ -98,15 +99,18 @@ impl Jobs {
     /// Keeps what `pin` keeps for `term` from now on.
     pub(crate) async fn renew(&self, pin: &Pin, term: Duration) -> Result<(), Error> {
         let renewed = Pin {
-            expires_at: self.expiry(Some(term)),
+            expires_at: self.expiry(Some(term)).await?,
             ..pin.clone()
         };
         let key = pin_key(&pin.name)?;
         Ok(self.ost().put(&key, sealed_json::encode(&renewed)?).await?)
     }
 
-    fn expiry(&self, term: Option<Duration>) -> Option<Timestamp> {
-        term.map(|term| self.environment.wall_time().saturating_add(term))
+    /// By the storage's clock, as a collector looks at it (R5).
+    async fn expiry(&self, term: Option<Duration>) -> Result<Option<Timestamp>, Error> {
+        let Some(term) = term else { return Ok(None) };
+        let now = instances::store_time(self.ost(), self.environment.as_ref()).await?;
+        Ok(Some(now.saturating_add(term)))
     }
 
     async fn newest_manifest_key(&self) -> Result<String, Error> {

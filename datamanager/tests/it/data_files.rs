@@ -986,6 +986,25 @@ fn verifying_and_opening_beside_a_busy_writer_find_no_damage() {
         .unwrap();
 }
 
+/// Its term was over before it had begun: it was counted from the time of a process whose clock was behind the storage's.
+#[test]
+fn a_pin_of_a_process_whose_clock_is_behind_keeps_its_manifest() {
+    // The simulated clock is that of a day long ago, and the storage's is not.
+    quiet(36).run(async |store| {
+        store.put_raw("item", "a", "0").await.unwrap();
+        store.checkpoint().await.unwrap();
+        let term = Duration::from_secs(600);
+        let pin = store.pin("held", Some(term)).await.unwrap();
+        for _ in 0..5 {
+            store.put_raw("item", "a", "0").await.unwrap();
+            store.checkpoint().await.unwrap();
+        }
+        let report = store.collect_garbage().await.unwrap();
+        assert!(!report.manifests.is_empty(), "{report:?}");
+        assert!(!report.manifests.contains(&pin.manifest_key()));
+    });
+}
+
 #[test]
 fn a_pin_whose_term_is_over_keeps_nothing_and_is_no_damage() {
     let host = quiet(35);

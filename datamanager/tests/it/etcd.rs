@@ -6,3 +6,5 @@ mod lost;
 mod place;
 mod processes;
 mod secured;
+
+pub(crate) use place::installed as is_installed;

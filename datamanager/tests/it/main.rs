@@ -19,6 +19,7 @@ mod models;
 mod opening;
 mod pins;
 mod place;
+mod power_cuts;
 mod processes;
 mod services;
 mod sharing;

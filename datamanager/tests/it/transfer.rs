@@ -368,7 +368,9 @@ fn an_import_killed_at_any_step_leaves_the_old_or_the_new_state_whole() {
             fill(&store, "old", 40).await;
             store.maintenance_on().await.unwrap();
             process.kill_after(round);
-            let imported = import(&store, bytes.clone());
+            // A task of the process, which ends with it.
+            let bytes = bytes.clone();
+            let imported = process.run("import", async move { import(&store, bytes).await });
             futures::future::select(
                 Box::pin(imported),
                 host.process().sleep(Duration::from_secs(5)),

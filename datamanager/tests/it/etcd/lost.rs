@@ -264,7 +264,9 @@ fn a_record_that_is_nowhere_is_damage_and_named() {
 
 #[test]
 fn no_manifest_covers_what_is_in_etcd_alone() {
-    let mut place = place_without_flushes();
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
     place.settings.commit_timeout = Duration::from_millis(500);
     place.settings.maintain = false;
     run(async {
@@ -288,9 +290,10 @@ fn no_manifest_covers_what_is_in_etcd_alone() {
 /// that nobody else ever saw.
 #[test]
 fn a_process_that_could_not_hear_of_a_recovery_acknowledges_nothing_on_the_log_before() {
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else {
+        return;
+    };
     place.settings.flush_interval = Duration::from_millis(50);
-    place.settings.etcd_recovery_wait = Duration::from_secs(3);
     run(async {
         // Its way to the object storage is cut, and its etcd is well.
         let way = FaultInjectingStore::new(place.objects.clone(), 2);
@@ -315,17 +318,22 @@ fn a_process_that_could_not_hear_of_a_recovery_acknowledges_nothing_on_the_log_b
         assert_eq!(store.stats().epoch, 2);
 
         way.clear();
+        // A look that has just failed is not tried again at once.
+        tokio::time::sleep(place.settings.etcd_recovery_wait).await;
         deaf.put_raw("t", "3", "x").await.unwrap_err();
+        // It would recover the log in its own etcd by and by, if nobody objected in time.
+        way.inject(Fault::on_any());
         put_surely(&store, "4").await;
         assert_eq!(ids(&store).await, ["1", "2", "4"]);
-        let _ = deaf.close().await;
         store.close().await.unwrap();
     });
 }
 
 #[test]
 fn who_recovers_waits_for_what_a_slower_process_holds() {
-    let mut place = place_without_flushes();
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
     place.settings.etcd_recovery_wait = Duration::from_secs(15);
     let proxy = TcpProxy::start(place.etcd.address(0), 3).unwrap();
     run(async {

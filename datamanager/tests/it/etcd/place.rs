@@ -89,7 +89,7 @@ impl Place {
 }
 
 /// Whether etcd is there. If it is not, the test says that it is not run; on the build server that is an error.
-pub(super) fn installed() -> bool {
+pub(crate) fn installed() -> bool {
     if Etcd::is_installed() {
         return true;
     }
