@@ -120,6 +120,8 @@ pub(crate) struct Committer {
     pub(crate) settings: Arc<Settings>,
     pub(crate) requests: mpsc::Receiver<CommitRequest>,
     pub(crate) commands: mpsc::Receiver<Command>,
+    /// Transactions that have met the end of the log: they are for the next epoch to decide.
+    pub(crate) postponed: Vec<CommitRequest>,
     /// Names this process in the records that it writes.
     pub(crate) writer: u64,
 }
@@ -141,6 +143,9 @@ impl Committer {
             }
             self.state.fail(&error);
             self.requests.close();
+            for request in std::mem::take(&mut self.postponed) {
+                let _ = request.reply.send(Err(self.state.failure()));
+            }
             while let Some(request) = self.requests.recv().await {
                 let _ = request.reply.send(Err(self.state.failure()));
             }
@@ -174,6 +179,11 @@ impl Committer {
         loop {
             if !Arc::ptr_eq(&log, &self.log) {
                 return Ok(Served::Renewed);
+            }
+            if !self.is_sealed() && !self.postponed.is_empty() {
+                let requests = std::mem::take(&mut self.postponed);
+                self.commit(requests).await?;
+                continue;
             }
             if self.is_sealed() && next_epoch.is_none() {
                 next_epoch = Some(self.opener.clone().wait_for_epoch(self.state.epoch() + 1));
@@ -269,6 +279,11 @@ impl Committer {
     /// Commits what is queued when the store is closed.
     async fn drain(&mut self) -> Result<(), Error> {
         self.requests.close();
+        for request in std::mem::take(&mut self.postponed) {
+            let _ = request.reply.send(Err(Error::unavailable(
+                "the store was closed between two epochs",
+            )));
+        }
         while let Some(request) = self.requests.recv().await {
             if self.is_sealed() {
                 let _ = request.reply.send(Err(Error::unavailable(
@@ -338,7 +353,7 @@ impl Committer {
                 }
                 Settled::Lost => requests = batch.take_back(),
                 Settled::Ended => {
-                    batch.answer_all(|| Error::conflicting(Conflict::Epoch));
+                    self.postponed = batch.take_back();
                     return Ok(());
                 }
                 Settled::Refused(error) => {
@@ -483,7 +498,7 @@ impl Committer {
 
     /// Whether anything that the request rests on has changed in the applied state.
     async fn check_applied(&self, request: &CommitRequest, time: Timestamp) -> Result<(), Error> {
-        if request.epoch != self.state.epoch() {
+        if !self.state.continues(request.epoch, request.snapshot_seq) {
             return Err(Error::conflicting(Conflict::Epoch));
         }
         if let Some(since) = &self.state.view().control.maintenance {
@@ -504,6 +519,7 @@ impl Committer {
             .check(&request.reads, request.snapshot_seq)
             .map_err(Error::conflicting)?;
         for token in &request.tokens {
+            // One that another process has given out may rest on a branch that was given up.
             if token.epoch != self.state.epoch() {
                 return Err(Error::conflicting(Conflict::Epoch));
             }

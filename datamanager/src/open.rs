@@ -389,6 +389,7 @@ fn start(
         settings: settings.clone(),
         requests: request_receiver,
         commands: command_receiver,
+        postponed: Vec::new(),
         writer: u64::from_le_bytes(writer),
     };
     let hold = Arc::new(Hold {

@@ -177,6 +177,9 @@ struct Frozen {
     end: Position,
 }
 
+/// How many epochs before the newest one transactions and tokens may come from.
+const CONTINUED_EPOCHS_MAX: usize = 16;
+
 /// The committer's side of [`Shared`].
 ///
 /// # Invariants
@@ -195,6 +198,9 @@ pub(crate) struct State {
     /// Newest first.
     frozen: VecDeque<Frozen>,
     window: ConflictWindow,
+    /// Epochs before this one whose whole log has been applied and is part of this epoch's state, with the last record of each,
+    /// newest first. What was read in them is known as well as what was read since (R14).
+    continued: VecDeque<(u32, u64)>,
     /// Memtables that are in no view any more and may be held by snapshots, oldest first.
     retired: VecDeque<Weak<Memtable>>,
     /// Whether the state is being brought up to date and readers still see the one before it.
@@ -229,6 +235,7 @@ impl State {
             checkpoint_records,
             frozen: VecDeque::new(),
             window,
+            continued: VecDeque::new(),
             retired: VecDeque::new(),
             renewing: false,
         }
@@ -237,22 +244,55 @@ impl State {
     /// Begins anew with what a manifest describes: one of another epoch, or one that is further than this process has come
     /// (R14, R15). Snapshots go on with what they hold. What is applied from here on is seen by readers after
     /// [`State::publish_renewed`].
-    pub(crate) fn renew(&mut self, files: Arc<FileSet>, log: OpenLog) {
+    ///
+    /// If the manifest holds what has been applied and nothing else, the window of conflicts goes on as well; `is_same_data` says
+    /// that its epoch was not begun with other data. Otherwise what was read before is known no longer: within an epoch it may
+    /// have been on a branch of the log that was given up.
+    pub(crate) fn renew(
+        &mut self,
+        files: Arc<FileSet>,
+        log: OpenLog,
+        is_same_data: bool,
+        now: Duration,
+    ) {
         let memtables = self.view.memtables.clone();
         self.retired.extend(memtables.iter().map(Arc::downgrade));
         self.active = Arc::new(Memtable::default());
         self.active_records = 0;
         self.frozen.clear();
+        let (last, covered_before) = (self.view.position, self.view.files.manifest.covered.seq);
+        let goes_on = is_same_data
+            && files.manifest.epoch == self.view.epoch + 1
+            && files.manifest.covered == last;
+        if goes_on {
+            self.continued.push_front((self.view.epoch, last.seq));
+            self.continued.truncate(CONTINUED_EPOCHS_MAX);
+            for memtable in memtables.iter() {
+                self.window.retire(memtable, RetiredKeys::of(memtable), now);
+            }
+            self.window.add(self.active.clone());
+            self.window.trim(now, covered_before);
+        } else {
+            self.continued.clear();
+            let is_same_epoch = files.manifest.epoch == self.view.epoch;
+            let known_before = if is_same_epoch { last.seq } else { 0 };
+            self.window = ConflictWindow::new(
+                files.manifest.covered.seq.max(known_before),
+                self.active.clone(),
+                self.settings.conflict_window_bytes_max,
+            );
+        }
         self.view = view_of(files, &self.active);
-        self.window = ConflictWindow::new(
-            self.view.position.seq,
-            self.active.clone(),
-            self.settings.conflict_window_bytes_max,
-        );
         self.checkpoint_records = checkpoint_records(&self.settings, log.kind);
         self.shared.recent.restart(self.view.position);
         self.shared.log.store(Arc::new(log));
         self.renewing = true;
+    }
+
+    /// Whether what this process knew in `epoch` as of record `seq` can be checked against what has been written since.
+    pub(crate) fn continues(&self, epoch: u32, seq: u64) -> bool {
+        let mut ended = self.continued.iter();
+        epoch == self.view.epoch || ended.any(|(ended, last)| *ended == epoch && seq <= *last)
     }
 
     /// Shows readers what was renewed.

@@ -13,6 +13,7 @@
 
 mod append;
 mod blobs;
+mod branch;
 mod budget;
 mod chain;
 mod check;
@@ -109,6 +110,8 @@ struct Inner {
     recovering: tokio::sync::Mutex<()>,
     /// The log that this process used before this one, for as long as it may hold what this one has not read yet.
     previous: Mutex<Option<Arc<Inner>>>,
+    /// Whether everything that was there has been applied once: what does not fit from now on is a branch.
+    is_followed: AtomicBool,
     /// Whether this process has ended the log of a lost etcd.
     has_sealed: AtomicBool,
     stopping: channel::Sender<bool>,
@@ -177,6 +180,7 @@ impl EtcdLog {
             answered: Mutex::new(None),
             recovering: tokio::sync::Mutex::new(()),
             previous: Mutex::new(None),
+            is_followed: AtomicBool::new(false),
             has_sealed: AtomicBool::new(false),
             stopping: channel::Sender::new(false),
             environment,
@@ -281,6 +285,7 @@ impl LogReader for EtcdLog {
     }
 
     fn tail(&self, after: Position) -> BoxStream<'_, Result<Record, Error>> {
+        self.inner.is_followed.store(true, Ordering::SeqCst);
         self.inner.tail(after)
     }
 }

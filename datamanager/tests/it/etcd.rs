@@ -1,6 +1,7 @@
 //! Stores with a log in a real etcd.
 
 mod commits;
+mod epochs;
 mod faults;
 mod lost;
 mod place;
