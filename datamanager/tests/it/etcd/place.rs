@@ -56,6 +56,14 @@ impl Place {
             .etcd(self.options())
     }
 
+    /// A store of other objects, or under another prefix of this etcd.
+    pub(super) fn builder_at(&self, prefix: &str, ost: Ost) -> Builder {
+        let etcd = EtcdOptions::new(&self.etcd.endpoints().join(","), prefix).unwrap();
+        Builder::from_ost(ost)
+            .settings(self.settings.clone())
+            .etcd(etcd)
+    }
+
     pub(super) async fn open(&self, name: &str) -> DataManager {
         self.builder(name).open().await.unwrap()
     }
