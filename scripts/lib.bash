@@ -52,3 +52,35 @@ readme_example() {
 toml_sections() {
     awk -v prefix="[$1" '/^\[/ { inside = index($0, prefix) == 1 } inside { print }' "$2"
 }
+
+# Starts an etcd with its data in the directory $1, and sets ETCD_URL; whoever calls it ends with `stop_etcd`.
+start_etcd() {
+    local attempt port
+    for attempt in 1 2 3 4 5; do
+        port=$((20000 + RANDOM % 10000))
+        ETCD_URL=http://127.0.0.1:$port
+        etcd --name a --data-dir "$1/etcd-$attempt" --log-level error \
+            --listen-client-urls "$ETCD_URL" --advertise-client-urls "$ETCD_URL" \
+            --listen-peer-urls "http://127.0.0.1:$((port + 1))" \
+            --initial-advertise-peer-urls "http://127.0.0.1:$((port + 1))" \
+            --initial-cluster "a=http://127.0.0.1:$((port + 1))" >"$1/etcd-$attempt.log" 2>&1 &
+        ETCD_PID=$!
+        # One that finds its port taken ends by itself.
+        while kill -0 "$ETCD_PID" 2>/dev/null; do
+            if ETCDCTL_API=3 etcdctl --endpoints "$ETCD_URL" endpoint health >/dev/null 2>&1; then
+                return
+            fi
+            sleep 0.1
+        done
+    done
+    cat "$1/etcd-$attempt.log" >&2
+    fail "etcd does not start"
+}
+
+stop_etcd() {
+    if [[ -n ${ETCD_PID:-} ]]; then
+        kill "$ETCD_PID" 2>/dev/null || true
+        wait "$ETCD_PID" 2>/dev/null || true
+        ETCD_PID=""
+    fi
+}

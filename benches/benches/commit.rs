@@ -5,24 +5,15 @@
 //! of a whole round, and one `fdatasync`.
 
 use std::fs::File;
-use std::hint::black_box;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use benches::{BenchStore, DATA_TYPE, Scale, entry_id, entry_value};
-use bytes::Bytes;
+use benches::{BenchStore, COMMITTED_VALUE_BYTES, Scale, WRITERS, Writers, entry_id, entry_value};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use datamanager::DataManager;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
-const WRITERS: [usize; 3] = [1, 64, 1024];
-const VALUE_BYTES: usize = 1024;
-/// A prime, so that an id gets another value each time it is written.
-const VALUES: u64 = 251;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -64,97 +55,12 @@ fn bench_commit(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// All writers, between two runs.
-struct Writers {
-    writers: Vec<Writer>,
-}
-
-/// One writer: it commits its own ids in turn, with values in turn.
-struct Writer {
-    store: DataManager,
-    ids: Vec<String>,
-    values: Arc<[Bytes]>,
-    commits: usize,
-}
-
-impl Writers {
-    fn new(store: &DataManager, count: usize, ids_per_writer: usize) -> Writers {
-        let values: Arc<[Bytes]> = (0..VALUES)
-            .map(|number| entry_value(number, VALUE_BYTES))
-            .collect();
-        let mut ids = (0..).map(entry_id);
-        let writers = (0..count)
-            .map(|_| Writer {
-                store: store.clone(),
-                ids: ids.by_ref().take(ids_per_writer).collect(),
-                values: values.clone(),
-                commits: 0,
-            })
-            .collect();
-        Writers { writers }
-    }
-
-    /// How long it takes until every writer has committed `rounds` times.
-    async fn commit(&mut self, rounds: u64) -> Duration {
-        let started = Instant::now();
-        let mut tasks: JoinSet<Writer> = self
-            .writers
-            .drain(..)
-            .map(|writer| writer.commit(rounds))
-            .collect();
-        while let Some(writer) = tasks.join_next().await {
-            self.writers.push(writer.expect("writers do not panic"));
-        }
-        started.elapsed()
-    }
-
-    /// Looks whether the last commit of each writer is there.
-    async fn check(&self, store: &DataManager) -> anyhow::Result<()> {
-        for writer in &self.writers {
-            let Some(last) = writer.commits.checked_sub(1) else {
-                continue; // the bench was not asked for
-            };
-            let found = store.get_raw(DATA_TYPE, writer.id(last)).await?;
-            anyhow::ensure!(
-                found.as_ref() == Some(writer.value(last)),
-                "entry {:?} is not what commit {last} wrote",
-                writer.id(last)
-            );
-        }
-        Ok(())
-    }
-}
-
-impl Writer {
-    async fn commit(mut self, commits: u64) -> Writer {
-        for _ in 0..commits {
-            let value = self.value(self.commits).clone();
-            let committed = self
-                .store
-                .put_raw(DATA_TYPE, self.id(self.commits), value)
-                .await
-                .expect("a write without reads is committed");
-            black_box(committed);
-            self.commits += 1;
-        }
-        self
-    }
-
-    fn id(&self, commit: usize) -> &str {
-        &self.ids[commit % self.ids.len()]
-    }
-
-    fn value(&self, commit: usize) -> &Bytes {
-        &self.values[commit % self.values.len()]
-    }
-}
-
 /// The ids and values of one commit each of `count` writers.
 fn round_bytes(count: usize) -> Vec<u8> {
     (0..count as u64)
         .flat_map(|number| {
             let mut entry = entry_id(number).into_bytes();
-            entry.extend_from_slice(&entry_value(number, VALUE_BYTES));
+            entry.extend_from_slice(&entry_value(number, COMMITTED_VALUE_BYTES));
             entry
         })
         .collect()

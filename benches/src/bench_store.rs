@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use datamanager::DataManager;
+use datamanager::{Builder, DataManager};
 use tempfile::TempDir;
 
 use crate::entries::{DATA_TYPE, entry_id, entry_value};
@@ -12,7 +12,7 @@ use crate::entries::{DATA_TYPE, entry_id, entry_value};
 pub const FILLED_VALUE_BYTES: usize = 400;
 const PUTS_PER_TRANSACTION: u64 = 1_000;
 
-/// A store with default settings and a file log, in a temporary directory that is removed on drop.
+/// A store with default settings, its log in files unless said otherwise, in a temporary directory that is removed on drop.
 #[derive(Debug)]
 pub struct BenchStore {
     store: DataManager,
@@ -25,13 +25,32 @@ impl BenchStore {
     /// # Errors
     /// When the directory or the store cannot be made.
     pub async fn empty(parent: &Path) -> anyhow::Result<BenchStore> {
+        BenchStore::open(parent, |builder| builder).await
+    }
+
+    /// A new store without entries whose log is in etcd.
+    ///
+    /// # Errors
+    /// When the directory or the store cannot be made.
+    #[cfg(feature = "etcd")]
+    pub async fn in_etcd(
+        parent: &Path,
+        etcd: datamanager::EtcdOptions,
+    ) -> anyhow::Result<BenchStore> {
+        BenchStore::open(parent, |builder| builder.etcd(etcd)).await
+    }
+
+    async fn open(
+        parent: &Path,
+        configure: impl FnOnce(Builder) -> Builder,
+    ) -> anyhow::Result<BenchStore> {
         let directory = tempfile::tempdir_in(parent)
             .with_context(|| format!("cannot make a directory in {parent:?}"))?;
         let path = directory
             .path()
             .to_str()
             .context("the directory's name is no UTF-8")?;
-        let store = DataManager::open(path).await?;
+        let store = configure(DataManager::builder(path)?).open().await?;
         Ok(BenchStore {
             store,
             _directory: directory,

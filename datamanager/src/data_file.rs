@@ -56,9 +56,14 @@ mod stats;
 
 mod bytes_reader;
 
+#[cfg(any(test, feature = "testing"))]
+mod any_bytes;
+
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "testing")]
+pub(crate) use any_bytes::read_any_bytes;
 pub use cache::BlockCache;
 pub use cursor::{DataFileCursor, Direction};
 pub use encoder::DataFileOptions;

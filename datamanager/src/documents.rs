@@ -42,7 +42,11 @@ pub use view::{View, ViewChange};
 pub(crate) use catalog::Catalog;
 pub(crate) use document_type::DocumentTypes;
 pub(crate) use expansion::{Before, Cost, Expansion};
+#[cfg(test)]
+pub(crate) use index_entry::IndexEntry;
 pub(crate) use index_entry::IndexEntryKey;
+#[cfg(test)]
+pub(crate) use index_key::EncodedKey;
 pub(crate) use indexer::keep_indexes_built;
 pub(crate) use intent::{CatalogChange, Intent, PendingWrite, WriteKind};
 pub(crate) use own_documents::OwnDocuments;

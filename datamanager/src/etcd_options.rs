@@ -24,6 +24,9 @@ pub struct EtcdOptions {
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) request_timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    /// Asked instead of the endpoints.
+    #[cfg(all(feature = "etcd", feature = "testing"))]
+    pub(crate) simulated: Option<crate::testing::SimulatedEndpoint>,
 }
 
 impl EtcdOptions {
@@ -59,6 +62,8 @@ impl EtcdOptions {
             identity: None,
             request_timeout: Duration::from_secs(3),
             connect_timeout: Duration::from_secs(2),
+            #[cfg(all(feature = "etcd", feature = "testing"))]
+            simulated: None,
         })
     }
 
@@ -103,6 +108,16 @@ impl EtcdOptions {
 
     pub(crate) fn uses_tls(&self) -> bool {
         self.endpoints.iter().any(|endpoint| is_secure(endpoint))
+    }
+
+    /// Whether the client of etcd is used, which needs a tokio runtime.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn needs_tokio(&self) -> bool {
+        #[cfg(feature = "testing")]
+        if self.simulated.is_some() {
+            return false;
+        }
+        true
     }
 
     /// # Errors

@@ -12,7 +12,7 @@ use futures::stream;
 use crate::data_manager::DataManager;
 use crate::entry_key::{CATALOG_TYPE, EntryKey, INDEX_TYPE, split_key};
 use crate::export_format::{EntryRef, ExportEncoder, ExportHeader};
-use crate::jobs::Jobs;
+use crate::jobs::{EXPORT_PIN_PREFIX, Jobs};
 use crate::memtable::VersionedEntry;
 use crate::merge::Merge;
 use crate::{Damage, Error, ErrorKind, ExportFormat, Pin, RecordId, Snapshot, Timestamp};
@@ -163,12 +163,22 @@ impl DataManager {
     async fn held_snapshot(&self) -> Result<(Snapshot, Option<Hold>), Error> {
         let jobs = &self.inner.jobs;
         let id = RecordId::random(jobs.environment.as_ref()).to_string();
-        let name = format!("export-{}", &id[..16]);
+        let name = format!("{EXPORT_PIN_PREFIX}{}", &id[..16]);
+        let held = self.try_to_hold(&name).await;
+        if held.is_err() {
+            // One may be there that was put before something else went wrong.
+            jobs.let_go(&name).await;
+        }
+        held
+    }
+
+    async fn try_to_hold(&self, name: &str) -> Result<(Snapshot, Option<Hold>), Error> {
+        let jobs = &self.inner.jobs;
         for _ in 0..SNAPSHOT_ATTEMPTS_MAX {
             let snapshot = self.latest_snapshot().await?;
             let renewed_at = jobs.environment.steady_time();
             let key = snapshot.view().files.manifest.key();
-            match jobs.hold(&name, &key, Some(PIN_TERM)).await {
+            match jobs.hold(name, &key, Some(PIN_TERM)).await {
                 Ok(Some(pin)) => {
                     let hold = Hold {
                         jobs: jobs.clone(),
@@ -189,7 +199,6 @@ impl DataManager {
                 Err(error) => return Err(error),
             }
         }
-        jobs.let_go(&name).await;
         Err(Error::unavailable(
             "the files to be exported could not be held: new manifests are installed all the time",
         ))

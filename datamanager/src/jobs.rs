@@ -38,7 +38,7 @@ pub use garbage::GarbageReport;
 pub use import::{ImportOptions, ImportReport};
 pub(crate) use maintain::{follow_manifests, maintain_files, maintain_log, watch_seal};
 pub use pins::Pin;
-pub(crate) use pins::list_pins;
+pub(crate) use pins::{EXPORT_PIN_PREFIX, list_pins};
 
 /// How often it is looked whether a process that has claimed a job is still there.
 const CLAIM_LOOK_INTERVAL: Duration = Duration::from_secs(10);

@@ -22,6 +22,8 @@ use crate::{Error, Position};
 
 #[cfg(feature = "etcd")]
 pub(crate) use etcd_log::{EtcdLog, EtcdLogOptions, EtcdSession};
+#[cfg(all(feature = "etcd", feature = "testing"))]
+pub(crate) use etcd_log::{RequestFailure, Verdict};
 pub(crate) use file_log::{FileLog, FileLogOptions, FileLogReader};
 pub(crate) use object_log::{ObjectLog, ObjectLogOptions};
 pub(crate) use wal_objects::WalObjects;

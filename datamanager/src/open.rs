@@ -283,7 +283,7 @@ impl Builder {
         let Some(options) = self.etcd.clone() else {
             return Ok(None);
         };
-        if tokio::runtime::Handle::try_current().is_err() {
+        if options.needs_tokio() && tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::invalid("a log in etcd needs a tokio runtime"));
         }
         let session = EtcdSession::new(

@@ -14,6 +14,8 @@ pub(crate) const RECORD_FORMAT: u8 = 1;
 pub(crate) const RECORD_HEADER_BYTES: usize = 104;
 /// Bytes of a body, at most: what a reader will hold in memory for one record.
 pub(crate) const RECORD_BODY_BYTES_MAX: u32 = 256 * 1024 * 1024;
+/// The number of a record, at most: whatever is added to one stays a number.
+const RECORD_SEQ_MAX: u64 = u64::MAX / 2;
 /// What a record begins with.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"DMRC";
 
@@ -264,6 +266,13 @@ impl RecordHeader {
         if body_bytes > RECORD_BODY_BYTES_MAX {
             return Err(RecordFault::Header("the record is longer than allowed"));
         }
+        let seq = read_u64(header, 16);
+        if !(1..=RECORD_SEQ_MAX).contains(&seq) {
+            return Err(RecordFault::Content(Malformed {
+                offset: 0,
+                what: "the record has a number that none can have",
+            }));
+        }
         let id = |offset: usize| {
             let mut id = [0; 16];
             id.copy_from_slice(&header[offset..offset + 16]);
@@ -273,7 +282,7 @@ impl RecordHeader {
             kind: header[5],
             position: Position {
                 epoch: read_u32(header, 8),
-                seq: read_u64(header, 16),
+                seq,
                 record: RecordId::from_bytes(id(24)),
             },
             predecessor: RecordId::from_bytes(id(40)),
@@ -302,6 +311,20 @@ fn read_u64(bytes: &[u8], offset: usize) -> u64 {
     let mut number = [0; 8];
     number.copy_from_slice(&bytes[offset..offset + 8]);
     u64::from_le_bytes(number)
+}
+
+/// Puts the checksums of the record at the start of `bytes` right, and returns its length; `None` if there is no header. A body
+/// that is longer than the bytes ends with them.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn repair_record(bytes: &mut [u8]) -> Option<usize> {
+    let (header, body) = bytes.split_at_mut_checked(RECORD_HEADER_BYTES)?;
+    let body_bytes = body.len().min(read_u32(header, 12) as usize);
+    let body_len = u32::try_from(body_bytes).ok()?;
+    header[12..16].copy_from_slice(&body_len.to_le_bytes());
+    header[92..96].copy_from_slice(&crc32c::crc32c(&body[..body_bytes]).to_le_bytes());
+    let header_checksum = crc32c::crc32c(&header[..100]);
+    header[100..104].copy_from_slice(&header_checksum.to_le_bytes());
+    Some(RECORD_HEADER_BYTES + body_bytes)
 }
 
 impl Record {
@@ -533,6 +556,25 @@ pub(crate) mod tests {
             matches!(decoded, Err(RecordFault::Content(_))),
             "{decoded:?}"
         );
+    }
+
+    /// The number after the largest one made the reading of a log overflow.
+    #[test]
+    fn a_number_that_no_record_can_have_is_refused() {
+        for (seq, is_possible) in [
+            (0, false),
+            (1, true),
+            (RECORD_SEQ_MAX, true),
+            (RECORD_SEQ_MAX + 1, false),
+            (u64::MAX, false),
+        ] {
+            let decoded = Record::decode(&sample_record(seq).encode().unwrap());
+            match decoded {
+                Ok(record) => assert!(is_possible && record.position.seq == seq),
+                Err(RecordFault::Content(_)) => assert!(!is_possible, "{seq}"),
+                Err(fault) => panic!("{fault:?}"),
+            }
+        }
     }
 
     #[test]

@@ -32,6 +32,15 @@ pub(crate) fn checksum(encoded: &[u8]) -> u32 {
     crc32c::crc32c(&encoded[..encoded.len().saturating_sub(TRAILER_BYTES)])
 }
 
+/// The same file with the checksum that it should have.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn repair(encoded: &[u8]) -> Vec<u8> {
+    let mut text = encoded[..encoded.len().saturating_sub(TRAILER_BYTES)].to_vec();
+    let checksum = crc32c::crc32c(&text);
+    text.extend_from_slice(format!("crc32c={checksum:08x}\n").as_bytes());
+    text
+}
+
 /// Decodes the file at `path`.
 ///
 /// # Errors

@@ -18,6 +18,7 @@
 //! # Ok::<(), datamanager::testing::SimulationError>(())
 //! ```
 
+pub mod fuzz;
 pub mod history;
 
 mod child_process;
@@ -27,6 +28,8 @@ mod etcd;
 mod executor;
 mod ports;
 mod simulated_environment;
+#[cfg(feature = "etcd")]
+mod simulated_etcd;
 mod simulated_objects;
 mod simulation;
 mod tcp_proxy;
@@ -35,6 +38,10 @@ pub use self::child_process::{ChildProcess, cpu_time};
 pub use self::counting_files::CountingFiles;
 pub use self::etcd::{Etcd, EtcdOptions};
 pub use self::simulated_environment::SimulatedEnvironment;
+#[cfg(feature = "etcd")]
+pub use self::simulated_etcd::{EtcdFaults, SimulatedEtcd, SimulatedEtcdSnapshot};
+#[cfg(feature = "etcd")]
+pub(crate) use self::simulated_etcd::{SimulatedEndpoint, SimulatedWatch};
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
 pub use self::tcp_proxy::{Loss, LostReplies, ProxyCounts, ProxyFaults, Reply, TcpProxy};

@@ -233,7 +233,8 @@ impl Builder {
     async fn verify_pins(&self, verification: &mut Verification) -> Result<(), Error> {
         let now = self.chosen_environment()?.wall_time();
         for pin in crate::jobs::list_pins(self.ost()).await? {
-            if pin.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            let is_over = pin.expires_at.is_some_and(|expires_at| expires_at <= now);
+            if is_over || pin.is_of_export() {
                 continue;
             }
             let manifest = ObjectPath::parse(&pin.manifest_key())?;

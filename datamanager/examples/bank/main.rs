@@ -1,6 +1,7 @@
 //! A bank whose tellers are processes that share one store, and may be killed at any moment.
 //!
-//! usage: cargo run -p datamanager --example bank -- [--processes N] [--seconds S] [--kills] [--store URL] [--seed N]
+//! usage: cargo run -p datamanager --example bank -- [--processes N] [--seconds S] [--kills] [--store URL] [--etcd URLS]
+//! [--seed N]
 //!
 //! Each teller moves money between accounts, in transactions. With `--kills` tellers are killed (SIGKILL) at random moments,
 //! and new ones take their places. Meanwhile an auditor takes snapshot after snapshot: whatever the tellers are at, the sum
@@ -8,8 +9,8 @@
 //!
 //! No process knows of the others, no lock is held, and nothing is repaired after a kill.
 //!
-//! The store is in a temporary directory unless `--store` says where; its log is in objects, so that many processes can
-//! write. The seed decides who pays whom and when kills happen; how processes run is up to the machine. Exit code 1 says
+//! The store is in a temporary directory unless `--store` says where. Its log is in objects, so that many processes can
+//! write; with `--etcd` and the feature of that name it is in the etcd at these URLs, under a prefix of the store. The seed decides who pays whom and when kills happen; how processes run is up to the machine. Exit code 1 says
 //! that money was lost or made.
 
 #![expect(clippy::print_stdout, reason = "the result is printed")]
@@ -17,18 +18,19 @@
 mod accounts;
 mod audit;
 mod options;
+mod place;
 mod teller;
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use datamanager::{DataManager, LogKind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use audit::Auditor;
 use options::Options;
+use place::Place;
 use teller::Tellers;
 
 /// Between two kills passes a random time up to here.
@@ -38,31 +40,24 @@ const KILL_INTERVAL_MAX: Duration = Duration::from_millis(300);
 async fn main() -> anyhow::Result<()> {
     let options = Options::from_arguments(std::env::args().skip(1))?;
     if let Some(name) = &options.teller {
-        let store = open(options.store_url()?, name).await?;
+        let store = Place::of_teller(&options)?.open(name).await?;
         let served = teller::serve(&store, name, options.seed).await;
         store.close().await?;
         return served;
     }
     // Removed when the program ends.
     let directory = tempfile::tempdir()?;
-    let temporary = format!("file://{}", directory.path().display());
-    let url = options.store.as_deref().unwrap_or(&temporary);
-    run(url, &options)
+    let place = Place::of_bank(&options, directory.path());
+    run(&place, &options)
         .await
         .with_context(|| format!("the bank has failed, with --seed {}", options.seed))
 }
 
-/// Opens the store as one of many processes that write to it.
-async fn open(url: &str, name: &str) -> anyhow::Result<DataManager> {
-    let builder = DataManager::builder(url)?.log(LogKind::Object).name(name);
-    Ok(builder.open().await?)
-}
-
-async fn run(url: &str, options: &Options) -> anyhow::Result<()> {
-    let store = open(url, "auditor").await?;
+async fn run(place: &Place, options: &Options) -> anyhow::Result<()> {
+    let store = place.open("auditor").await?;
     accounts::open_accounts(&store).await?;
     let mut auditor = Auditor::new(&store).await?;
-    let mut tellers = Tellers::start(options.processes, url, options.seed)?;
+    let mut tellers = Tellers::start(options.processes, place, options.seed)?;
 
     let end = Instant::now() + Duration::from_secs(options.seconds);
     let (audited, killed) = tokio::try_join!(

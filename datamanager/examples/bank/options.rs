@@ -2,7 +2,8 @@
 
 use anyhow::{Context, bail, ensure};
 
-const USAGE: &str = "usage: bank [--processes N] [--seconds S] [--kills] [--store URL] [--seed N]";
+const USAGE: &str =
+    "usage: bank [--processes N] [--seconds S] [--kills] [--store URL] [--etcd URLS] [--seed N]";
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -10,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) seconds: u64,
     pub(crate) kills: bool,
     pub(crate) store: Option<String>,
+    /// The etcd that has the log, if that is not in objects.
+    pub(crate) etcd: Option<String>,
     pub(crate) seed: u64,
     /// The name of the teller that this process is; the bank starts them with it.
     pub(crate) teller: Option<String>,
@@ -24,6 +27,7 @@ impl Options {
             seconds: 2,
             kills: false,
             store: None,
+            etcd: None,
             seed: rand::random(),
             teller: None,
         };
@@ -37,6 +41,7 @@ impl Options {
                 "--seconds" => options.seconds = number(&value()?)?,
                 "--kills" => options.kills = true,
                 "--store" => options.store = Some(value()?),
+                "--etcd" => options.etcd = Some(value()?),
                 "--seed" => options.seed = number(&value()?)?,
                 "--teller" => options.teller = Some(value()?),
                 _ => bail!("{argument:?} is not known; {USAGE}"),
@@ -44,10 +49,6 @@ impl Options {
         }
         ensure!(options.processes > 0, "a bank needs a teller; {USAGE}");
         Ok(options)
-    }
-
-    pub(crate) fn store_url(&self) -> anyhow::Result<&str> {
-        self.store.as_deref().context("a teller needs --store")
     }
 }
 

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::accounts::{ACCOUNTS, Transfer, account_id};
+use crate::place::Place;
 
 const AMOUNT_MAX: i64 = 100;
 
@@ -65,7 +66,7 @@ fn may_pass(error: &anyhow::Error) -> bool {
 /// The tellers of a bank. Dropping them kills them.
 pub(crate) struct Tellers {
     tellers: Vec<Teller>,
-    url: String,
+    place: Place,
     seed: u64,
     started: u64,
     /// What the tellers that are gone had been told of.
@@ -79,10 +80,10 @@ struct Teller {
 }
 
 impl Tellers {
-    pub(crate) fn start(count: usize, url: &str, seed: u64) -> anyhow::Result<Tellers> {
+    pub(crate) fn start(count: usize, place: &Place, seed: u64) -> anyhow::Result<Tellers> {
         let mut tellers = Tellers {
             tellers: Vec::new(),
-            url: url.to_owned(),
+            place: place.clone(),
             seed,
             started: 0,
             acknowledged: BTreeSet::new(),
@@ -100,7 +101,8 @@ impl Tellers {
         // With the seed in it the name is new in a store that an earlier run has used.
         let name = format!("teller-{:016x}-{}", self.seed, self.started);
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["--teller", &name, "--store", &self.url])
+            .args(["--teller", &name])
+            .args(self.place.arguments())
             .args(["--seed", &seed.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

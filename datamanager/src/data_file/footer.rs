@@ -135,7 +135,7 @@ impl Footer {
         Ok(footer)
     }
 
-    fn read(bytes: &[u8]) -> Option<Footer> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Footer> {
         let mut reader = BytesReader::new(bytes, 0);
         let mut section = || {
             Some(Section {
@@ -153,7 +153,7 @@ impl Footer {
         })
     }
 
-    fn is_gapless(&self) -> bool {
+    pub(super) fn is_gapless(&self) -> bool {
         let mut end = 0;
         for (_, section) in self.sections() {
             if section.offset != end || section.offset.checked_add(section.length).is_none() {

@@ -197,6 +197,21 @@ fn check_frame(frame: &[u8], offset: u64) -> Result<(&[u8], u8, usize), Damage> 
     Ok((stored, codec, length))
 }
 
+/// Puts the checksum of a frame at `offset` of a file right, and the length of a block that is not compressed; `None` if it
+/// is too short for a frame.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn repair_frame(frame: &mut [u8], offset: u64) -> Option<()> {
+    let (stored, trailer) = frame.split_last_chunk_mut::<FRAME_TRAILER_BYTES>()?;
+    if trailer[0] == CODEC_NONE {
+        let length = u32::try_from(stored.len()).ok()?;
+        trailer[1..5].copy_from_slice(&length.to_le_bytes());
+    }
+    let [codec, l0, l1, l2, l3, ..] = *trailer;
+    let checksum = checksum(stored, codec, u32::from_le_bytes([l0, l1, l2, l3]), offset);
+    trailer[5..].copy_from_slice(&checksum.to_le_bytes());
+    Some(())
+}
+
 fn decompress_lz4(stored: &[u8], length: usize) -> Option<Vec<u8>> {
     // LZ4 cannot gain more than this: refuse before memory is taken for it.
     if length / 256 > stored.len() {

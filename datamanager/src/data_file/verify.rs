@@ -145,17 +145,23 @@ impl DataFile {
     }
 }
 
-/// Reads a whole file that is in memory; an error is the first damage in it. Any bytes may be given.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the fuzz target comes with the crate's public door"
-    )
-)]
+/// As [`read_all`], with all entries in memory.
+#[cfg(test)]
 pub(crate) fn decode_all(
     file: &[u8],
 ) -> Result<(DataFileStats, Vec<DataFileEntry>), DataFileError> {
+    let mut entries = Vec::new();
+    let stats = read_all(file, |entry| entries.push(entry))?;
+    Ok((stats, entries))
+}
+
+/// Reads a whole file that is in memory and shows each entry to `visit`; an error is the first damage in it. Any bytes may
+/// be given.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn read_all(
+    file: &[u8],
+    mut visit: impl FnMut(DataFileEntry),
+) -> Result<DataFileStats, DataFileError> {
     let path = "in memory";
     let file = Bytes::copy_from_slice(file);
     let footer = parse_footer(&file, file.len() as u64, &path)?;
@@ -166,10 +172,9 @@ pub(crate) fn decode_all(
     if crc32c::crc32c(&data) != footer.data.checksum {
         verifier.report(Damage::new(0, "data fails its checksum as a whole"));
     }
-    let mut entries = Vec::new();
     for handle in verifier.blocks() {
         let frame = slice_at(&data, 0, handle.range()).unwrap_or_default();
-        verifier.block(&frame, handle, |entry| entries.push(entry));
+        verifier.block(&frame, handle, &mut visit);
     }
     match verifier
         .finish()
@@ -178,7 +183,7 @@ pub(crate) fn decode_all(
         .min_by_key(|damage| damage.offset)
     {
         Some(damage) => Err(damage.in_file(path)),
-        None => Ok((contents.stats, entries)),
+        None => Ok(contents.stats),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{Error, ErrorKind, Timestamp, sealed_json};
 
 const PIN_FORMAT: u32 = 1;
 const PIN_PREFIX: &str = "pins/";
+/// What the names of pins begin with that exports put for themselves.
+pub(crate) const EXPORT_PIN_PREFIX: &str = "export-";
 /// Characters of a pin's name, at most.
 const NAME_CHARACTERS_MAX: usize = 100;
 
@@ -41,6 +43,12 @@ impl Pin {
             Some(key) => key.clone(),
             None => Manifest::numbered_key(self.epoch, self.manifest),
         }
+    }
+
+    /// Whether an export has put the pin for itself. It relies on the pin only once it has seen that it was there in time; one
+    /// that has failed or died before may leave a pin of a manifest that is gone.
+    pub(crate) fn is_of_export(&self) -> bool {
+        self.name.starts_with(EXPORT_PIN_PREFIX)
     }
 
     fn new(name: &str, manifest_key: &str, expires_at: Option<Timestamp>) -> Result<Pin, Error> {

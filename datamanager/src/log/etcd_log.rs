@@ -18,6 +18,7 @@ mod budget;
 mod chain;
 mod check;
 mod client;
+mod connection;
 mod flusher;
 mod held;
 mod keys;
@@ -47,6 +48,8 @@ use crate::{Error, ErrorKind, Position, RecordId, Settings};
 
 use blobs::Blobs;
 use budget::Budget;
+#[cfg(feature = "testing")]
+pub(crate) use connection::{RequestFailure, Verdict};
 use held::Held;
 pub(crate) use session::EtcdSession;
 

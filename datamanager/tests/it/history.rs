@@ -5,6 +5,17 @@ use datamanager::{DataManager, ErrorKind, ExportOptions, ImportOptions};
 
 use crate::host::Host;
 
+mod actors;
+#[cfg(feature = "etcd")]
+mod etcd;
+#[cfg(not(feature = "etcd"))]
+#[path = "history/no_etcd.rs"]
+mod etcd;
+mod machines;
+mod plan;
+mod runs;
+mod world;
+
 async fn put(client: &Client, id: &str, value: &str) {
     let mut transaction = client.begin();
     transaction.put_raw("note", id, value.to_owned()).unwrap();

@@ -1,24 +1,21 @@
 //! Requests to etcd: one endpoint at a time, each within a time, with failures told apart by whether they may have been
 //! carried out.
 
-use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, ConnectOptions, DeleteOptions, Identity, ResponseHeader, TlsOptions, Txn,
-    TxnResponse, WatchOptions, WatchStream,
+    Certificate, Client, ConnectOptions, Identity, ResponseHeader, TlsOptions, Txn, TxnResponse,
 };
 use futures::future::{self, BoxFuture, Either};
 
+use super::connection::{Connection, RequestFailure, Verdict, Watch};
 use crate::environment::Environment;
 use crate::{Error, EtcdOptions};
 
 /// A connection with requests under way is asked so often whether it is still there. etcd forbids less than 5 s.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bytes of one answer, at most: a page of records, each within etcd's own bound for a request.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// After failing for so long etcd is taken to be down, and nothing new is sent to it.
 const DOWN_AFTER: Duration = Duration::from_secs(3);
 
@@ -48,7 +45,7 @@ pub(crate) struct EtcdClient {
 
 struct State {
     /// Of each endpoint, once it has been used.
-    clients: Vec<Option<Client>>,
+    connections: Vec<Option<Connection>>,
     endpoint: usize,
     /// Since when nothing has been answered, and what the last failure was.
     failing: Option<(Duration, String)>,
@@ -66,23 +63,13 @@ impl std::fmt::Debug for EtcdClient {
     }
 }
 
-/// How a failed request is gone on from.
-enum Verdict {
-    /// It never left this machine, so that another endpoint can be tried.
-    NotSent,
-    /// The endpoint or the cluster is in trouble.
-    Unclear,
-    /// The cluster has said no.
-    Refused,
-}
-
 /// A request under way.
-type Answer<'a, T> = BoxFuture<'a, Result<T, etcd_client::Error>>;
+type Answer<'a, T> = BoxFuture<'a, Result<T, RequestFailure>>;
 
 impl EtcdClient {
     pub(super) fn new(environment: Arc<dyn Environment>, options: EtcdOptions) -> EtcdClient {
         let state = State {
-            clients: vec![None; options.endpoints.len()],
+            connections: vec![None; options.endpoints.len()],
             endpoint: 0,
             failing: None,
             outages: 0,
@@ -127,7 +114,7 @@ impl EtcdClient {
     pub(super) fn note_failure(&self, what: &str) {
         let now = self.environment.steady_time();
         let mut state = self.state();
-        state.endpoint = (state.endpoint + 1) % state.clients.len();
+        state.endpoint = (state.endpoint + 1) % state.connections.len();
         match &mut state.failing {
             Some((_, last)) => what.clone_into(last),
             None => {
@@ -146,19 +133,28 @@ impl EtcdClient {
         }
     }
 
-    /// A client of the endpoint that is used now; logging in is the first that it asks of etcd.
-    async fn connected(&self) -> Result<Client, etcd_client::Error> {
+    /// A connection to the endpoint that is used now; logging in is the first that is asked of etcd.
+    async fn connected(&self) -> Result<Connection, RequestFailure> {
         let (endpoint, known) = {
             let state = self.state();
-            (state.endpoint, state.clients[state.endpoint].clone())
+            (state.endpoint, state.connections[state.endpoint].clone())
         };
-        if let Some(client) = known {
-            return Ok(client);
+        if let Some(connection) = known {
+            return Ok(connection);
+        }
+        let connection = self.connect(endpoint).await?;
+        self.state().connections[endpoint] = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self, endpoint: usize) -> Result<Connection, RequestFailure> {
+        #[cfg(feature = "testing")]
+        if let Some(simulated) = &self.options.simulated {
+            return Ok(Connection::Simulated(simulated.clone()));
         }
         let url = self.options.endpoints[endpoint].as_str();
         let client = Client::connect([url], Some(self.connect_options())).await?;
-        self.state().clients[endpoint] = Some(client.clone());
-        Ok(client)
+        Ok(Connection::Etcd(client))
     }
 
     fn connect_options(&self) -> ConnectOptions {
@@ -190,21 +186,21 @@ impl EtcdClient {
     async fn call<'a, T: Send>(
         &self,
         what: &str,
-        request: impl Fn(Client) -> Answer<'a, T> + Send,
+        request: impl Fn(Connection) -> Answer<'a, T> + Send,
     ) -> Result<T, Failure> {
         let mut attempts_left = self.options.endpoints.len();
         loop {
             attempts_left -= 1;
             let mut sent = false;
             let asked = Box::pin(async {
-                let client = self.connected().await?;
+                let connection = self.connected().await?;
                 sent = true;
-                request(client).await
+                request(connection).await
             });
             let timeout = self.environment.sleep(self.options.request_timeout);
             let (message, verdict) = match future::select(asked, timeout).await {
                 Either::Left((Ok(answer), _)) => return Ok(answer),
-                Either::Left((Err(error), _)) => (error.to_string(), verdict(&error)),
+                Either::Left((Err(failure), _)) => (failure.message, failure.verdict),
                 Either::Right(_) => (
                     format!("no answer within {:?}", self.options.request_timeout),
                     Verdict::Unclear,
@@ -234,11 +230,9 @@ impl EtcdClient {
 
     pub(super) async fn txn(&self, what: &str, txn: Txn) -> Result<TxnResponse, Failure> {
         let answer = self
-            .call(what, |client| {
-                let kv = client.kv_client();
-                let mut kv = kv.max_decoding_message_size(ANSWER_BYTES_MAX);
+            .call(what, |connection| {
                 let txn = txn.clone();
-                Box::pin(async move { kv.txn(txn).await })
+                Box::pin(async move { connection.txn(txn).await })
             })
             .await?;
         self.note_answer(answer.header());
@@ -248,9 +242,8 @@ impl EtcdClient {
     /// Removes the keys from `first` up to, and without, `end`.
     pub(super) async fn delete_range(&self, first: &str, end: &str) -> Result<(), Failure> {
         let answer = self
-            .call("remove keys", |client| {
-                let options = DeleteOptions::new().with_range(end);
-                Box::pin(async move { client.kv_client().delete(first, Some(options)).await })
+            .call("remove keys", |connection| {
+                Box::pin(async move { connection.delete_range(first, end).await })
             })
             .await?;
         self.note_answer(answer.header());
@@ -260,8 +253,8 @@ impl EtcdClient {
     /// A lease of `seconds`, to be kept alive.
     pub(super) async fn grant_lease(&self, seconds: i64) -> Result<i64, Failure> {
         let answer = self
-            .call("grant a lease", |client| {
-                Box::pin(async move { client.lease_client().grant(seconds, None).await })
+            .call("grant a lease", |connection| {
+                Box::pin(async move { connection.grant_lease(seconds).await })
             })
             .await?;
         self.note_answer(answer.header());
@@ -271,15 +264,8 @@ impl EtcdClient {
     /// Whether the lease was still there to be kept alive.
     pub(super) async fn keep_lease(&self, lease: i64) -> Result<bool, Failure> {
         let answer = self
-            .call("keep a lease alive", |client| {
-                Box::pin(async move {
-                    // Opening the stream sends a request and waits for its answer.
-                    match client.lease_client().keep_alive(lease).await {
-                        Ok(_) => Ok(true),
-                        Err(etcd_client::Error::LeaseKeepAliveError(_)) => Ok(false),
-                        Err(error) => Err(error),
-                    }
-                })
+            .call("keep a lease alive", |connection| {
+                Box::pin(async move { connection.keep_lease(lease).await })
             })
             .await?;
         self.note_answer(None);
@@ -287,75 +273,28 @@ impl EtcdClient {
     }
 
     pub(super) async fn revoke_lease(&self, lease: i64) -> Result<(), Failure> {
-        self.call("revoke a lease", |client| {
-            Box::pin(async move { client.lease_client().revoke(lease).await })
+        self.call("revoke a lease", |connection| {
+            Box::pin(async move { connection.revoke_lease(lease).await })
         })
         .await
-        .map(drop)
     }
 
     /// Forgets what keys were before `revision`.
     pub(super) async fn compact(&self, revision: i64) -> Result<(), Failure> {
-        self.call("compact its history", |client| {
-            Box::pin(async move { client.kv_client().compact(revision, None).await })
+        self.call("compact its history", |connection| {
+            Box::pin(async move { connection.compact(revision).await })
         })
         .await
-        .map(drop)
     }
 
     /// Watches all keys that begin with `prefix`, from `revision` on.
-    pub(super) async fn watch(&self, prefix: &str, revision: i64) -> Result<WatchStream, Error> {
-        self.call("watch keys", |client| {
-            let options = WatchOptions::new()
-                .with_prefix()
-                .with_start_revision(revision)
-                .with_fragment();
-            let watch = client.watch_client();
-            let mut watch = watch.max_decoding_message_size(ANSWER_BYTES_MAX);
-            Box::pin(async move { watch.watch(prefix, Some(options)).await })
+    pub(super) async fn watch(&self, prefix: &str, revision: i64) -> Result<Watch, Error> {
+        self.call("watch keys", |connection| {
+            Box::pin(async move { connection.watch(prefix, revision).await })
         })
         .await
         .map_err(Failure::into_error)
     }
-}
-
-/// What a failure says about its request. The codes are those of gRPC.
-fn verdict(error: &etcd_client::Error) -> Verdict {
-    const INVALID_ARGUMENT: i32 = 3;
-    const NOT_FOUND: i32 = 5;
-    const PERMISSION_DENIED: i32 = 7;
-    const RESOURCE_EXHAUSTED: i32 = 8;
-    const FAILED_PRECONDITION: i32 = 9;
-    const OUT_OF_RANGE: i32 = 11;
-    const UNIMPLEMENTED: i32 = 12;
-    const UNAUTHENTICATED: i32 = 16;
-    match error {
-        etcd_client::Error::GRpcStatus(status) => match i32::from(status.code()) {
-            INVALID_ARGUMENT | NOT_FOUND | PERMISSION_DENIED | RESOURCE_EXHAUSTED
-            | FAILED_PRECONDITION | OUT_OF_RANGE | UNIMPLEMENTED | UNAUTHENTICATED => {
-                Verdict::Refused
-            }
-            _ if was_refused_connection(status) => Verdict::NotSent,
-            _ => Verdict::Unclear,
-        },
-        etcd_client::Error::InvalidArgs(_) | etcd_client::Error::InvalidUri(_) => Verdict::Refused,
-        _ => Verdict::Unclear,
-    }
-}
-
-/// Whether no connection could be made, so that nothing was sent.
-fn was_refused_connection(error: &(dyn StdError + 'static)) -> bool {
-    let mut source = Some(error);
-    while let Some(error) = source {
-        if error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }
 
 /// Whether no later attempt can go better.

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use etcd_client::{EventType, WatchResponse, WatchStream};
+use etcd_client::{EventType, WatchResponse};
 use futures::StreamExt;
 use futures::future::{self, Either};
 use futures::stream::{self, BoxStream};
 
+use super::connection::Watch;
 use super::keys::{Flushed, Head};
 use super::{Inner, lock};
 use crate::record::Record;
@@ -22,7 +23,7 @@ const PROBES_MAX: u32 = 2;
 struct Tail {
     after: Position,
     ready: VecDeque<Record>,
-    watch: Option<WatchStream>,
+    watch: Option<Watch>,
     probes: u32,
 }
 
@@ -80,7 +81,7 @@ impl Inner {
                 tail.probes += 1;
                 match watch.request_progress().await {
                     Ok(()) => return Ok(()),
-                    Err(error) => error.to_string(),
+                    Err(failure) => failure.message,
                 }
             }
             None => "the watch gives no sign of life".to_owned(),
@@ -90,7 +91,7 @@ impl Inner {
                 return self.take_message(tail, &message).await;
             }
             Some(Ok(None)) => "the watch has ended".to_owned(),
-            Some(Err(error)) => error.to_string(),
+            Some(Err(failure)) => failure.message,
         };
         tail.watch = None;
         self.session.client.note_failure(&lost);

@@ -6,17 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datamanager::environment::Environment;
-use datamanager::testing::SimulatedEnvironment;
+use datamanager::testing::{ObjectFaults, SimulatedEnvironment};
 use datamanager::{DataManager, Error, ErrorKind, Query, ScanOptions};
 
 use super::User;
 use crate::site::Site;
 
-/// Of a snapshot: each index against the documents. Returns whether all indexes could be asked.
+/// Of a snapshot: each index against the documents. Returns whether all could be read, and all indexes asked.
 async fn check(store: &DataManager, seed: u64) -> bool {
+    match try_check(store, seed).await {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::Unavailable => false,
+        Err(error) => panic!("seed {seed}: {error:?}"),
+    }
+}
+
+async fn try_check(store: &DataManager, seed: u64) -> Result<(), Error> {
     let snapshot = store.snapshot();
-    let users = snapshot.documents::<User>(&ScanOptions::new()).unwrap();
-    let users = users.collect().await.unwrap();
+    let users = snapshot.documents::<User>(&ScanOptions::new())?;
+    let users = users.collect().await?;
     let mut by_name = BTreeMap::new();
     for user in &users {
         let other = by_name.insert(user.name.clone(), user.id.clone());
@@ -31,28 +39,25 @@ async fn check(store: &DataManager, seed: u64) -> bool {
         .map(|user| (user.team.clone(), user.age, user.id.clone()))
         .collect();
     by_team.sort();
-    let found = match snapshot.query::<User>(&Query::by("team_age")).await {
-        Ok(scan) => scan.collect().await.unwrap(),
-        Err(error) if error.kind() == ErrorKind::Unavailable => return false,
-        Err(error) => panic!("seed {seed}: {error:?}"),
-    };
+    let found = snapshot.query::<User>(&Query::by("team_age")).await?;
+    let found = found.collect().await?;
     let found: Vec<_> = found
         .into_iter()
         .map(|user| (user.team, user.age, user.id))
         .collect();
     assert_eq!(found, by_team, "seed {seed}: index team_age");
-    let found = snapshot.query::<User>(&Query::by("name")).await.unwrap();
-    let found = found.collect().await.unwrap();
+    let found = snapshot.query::<User>(&Query::by("name")).await?;
+    let found = found.collect().await?;
     let found: BTreeMap<_, _> = found.into_iter().map(|user| (user.name, user.id)).collect();
     assert_eq!(found, by_name, "seed {seed}: index name");
     let backwards = Query::by("name").descending();
-    let count = snapshot.count_by::<User>(&backwards).await.unwrap();
+    let count = snapshot.count_by::<User>(&backwards).await?;
     assert_eq!(
         count,
         users.len() as u64,
         "seed {seed}: index name, backwards"
     );
-    true
+    Ok(())
 }
 
 /// One random change; what it may fail with is an answer too.
@@ -108,6 +113,7 @@ async fn client(store: &DataManager, process: &SimulatedEnvironment, seed: u64) 
                     ErrorKind::Conflict
                         | ErrorKind::NotUnique
                         | ErrorKind::Unavailable
+                        | ErrorKind::Unknown
                         // There is no document yet, and so no index.
                         | ErrorKind::NotFound
                 ),
@@ -126,21 +132,30 @@ fn sum(counts: Vec<(u32, u32)>) -> (u32, u32) {
 }
 
 /// The lives of one process. All but the last end by losing power at some step.
-async fn live(site: &Site, number: u32) -> (u32, u32) {
+async fn live(place: &Place, number: u32) -> (u32, u32) {
+    let site = &place.site;
     let (mut committed, mut asked) = (0, 0);
     for life in 0..LIVES {
         let name = format!("p{number}-{life}");
         let process = site.process(&name);
         let is_last = life + 1 == LIVES;
         let work = {
-            let builder = site.builder(&process);
+            let builder = place.builder(&process);
             let seed = site.seed;
             let own = process.clone();
             move || async move {
                 let store = open(builder, &own).await;
                 let clients = (0..CLIENTS).map(|_| client(&store, &own, seed));
                 let counts = futures::future::join_all(clients).await;
-                store.close().await.unwrap();
+                // It may have been busy with a job whose requests fail.
+                while let Err(error) = store.close().await {
+                    assert_eq!(
+                        error.kind(),
+                        ErrorKind::Unavailable,
+                        "seed {seed}: {error:?}"
+                    );
+                    own.sleep(Duration::from_millis(50)).await;
+                }
                 sum(counts)
             }
         };
@@ -169,14 +184,71 @@ async fn open(builder: datamanager::Builder, process: &Arc<SimulatedEnvironment>
     }
 }
 
-fn run(seed: u64) -> (u32, u32) {
-    let site = Site::new(seed).with_busy_jobs();
-    site.run(async || {
-        let lives = (0..PROCESSES).map(|number| live(&site, number));
+/// Where the log is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Objects,
+    #[cfg(feature = "etcd")]
+    Etcd,
+}
+
+/// An object storage and maybe an etcd, of whose requests some fail.
+struct Place {
+    site: Site,
+    #[cfg(feature = "etcd")]
+    etcd: Option<datamanager::testing::SimulatedEtcd>,
+}
+
+impl Place {
+    fn new(kind: Kind, seed: u64) -> Place {
+        let site = Site::new(seed).with_busy_jobs();
+        Place {
+            #[cfg(feature = "etcd")]
+            etcd: match kind {
+                Kind::Objects => None,
+                Kind::Etcd => Some(datamanager::testing::SimulatedEtcd::new(&site.simulation)),
+            },
+            site,
+        }
+    }
+
+    fn builder(&self, process: &Arc<SimulatedEnvironment>) -> datamanager::Builder {
+        let builder = self.site.builder(process);
+        #[cfg(feature = "etcd")]
+        if let Some(etcd) = &self.etcd {
+            return builder.etcd(etcd.options(process, "/dm"));
+        }
+        builder
+    }
+
+    /// Lets a share of the requests fail, before or after they have had an effect.
+    fn set_faults(&self, share: f64) {
+        self.site.objects.set_faults(ObjectFaults {
+            error_before: share,
+            error_after: share,
+            ..ObjectFaults::default()
+        });
+        #[cfg(feature = "etcd")]
+        if let Some(etcd) = &self.etcd {
+            etcd.set_faults(datamanager::testing::EtcdFaults {
+                error_before: share,
+                reply_lost: share,
+                ..datamanager::testing::EtcdFaults::default()
+            });
+        }
+    }
+}
+
+fn run(kind: Kind, seed: u64) -> (u32, u32) {
+    let place = Place::new(kind, seed);
+    place.set_faults(if seed.is_multiple_of(2) { 0.02 } else { 0.0 });
+    place.site.run(async || {
+        let lives = (0..PROCESSES).map(|number| live(&place, number));
         let counts = futures::future::join_all(lives).await;
+        place.set_faults(0.0);
         // Whoever comes last finds everything in order, and can finish what the others had begun.
-        let process = site.process("last");
-        let store = site.open(&process).await;
+        let process = place.site.process("last");
+        let store = open(place.builder(&process), &process).await;
         let users = store.collection::<User>().unwrap();
         users
             .wait_for_indexes(Duration::from_secs(60))
@@ -190,14 +262,26 @@ fn run(seed: u64) -> (u32, u32) {
     })
 }
 
-#[test]
-fn indexes_are_what_the_documents_make_of_them_whoever_dies_when() {
+fn run_seeds(kind: Kind) {
     let first: u64 = std::env::var("DM_SEED").map_or(1, |seed| seed.parse().unwrap());
     let rounds: u64 = std::env::var("DM_SOAK_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
-    let (committed, asked) = sum((first..first + rounds).map(run).collect());
+    let (committed, asked) = sum((first..first + rounds)
+        .map(|seed| run(kind, seed))
+        .collect());
     let least = 20 * u32::try_from(rounds).unwrap();
     assert!(
         committed >= least && asked >= least,
         "the runs came to {committed} commits and {asked} looks at complete indexes"
     );
+}
+
+#[test]
+fn indexes_are_what_the_documents_make_of_them_whoever_dies_when() {
+    run_seeds(Kind::Objects);
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn indexes_are_what_the_documents_make_of_them_with_a_log_in_etcd() {
+    run_seeds(Kind::Etcd);
 }

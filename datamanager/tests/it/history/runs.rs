@@ -1,0 +1,76 @@
+//! Seeded runs with clients of all kinds, jobs, and faults, whose histories are checked.
+
+use super::world::{Kind, Outcome, run};
+
+/// Runs the seeds that are asked for, or `rounds`, and returns how many and what they all came to.
+fn run_seeds(kind: Kind, rounds: u64) -> (u64, Outcome) {
+    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first: u64 = variable("DM_SEED").unwrap_or(1);
+    let rounds: u64 = variable("DM_SOAK_ROUNDS").unwrap_or(rounds);
+    let mut sum = Outcome::default();
+    for seed in first..first + rounds {
+        let outcome = run(kind, seed);
+        println!("seed {seed}: {outcome:?}");
+        sum.add(&outcome);
+    }
+    (rounds, sum)
+}
+
+/// What a single run need not have, all of them together do.
+fn check_sum(rounds: u64, sum: &Outcome) {
+    let report = sum.report;
+    let (committed, refused) = (report.committed as u64, report.refused as u64);
+    assert!(
+        committed > 100 * rounds && refused > 20 * rounds,
+        "the runs have {sum:?}"
+    );
+    assert!(
+        report.unknown > 0 && report.found > 0 && sum.kills > 0,
+        "the runs have {sum:?}"
+    );
+    assert!(
+        report.deliveries > report.committed,
+        "the runs have {sum:?}"
+    );
+    assert!(
+        sum.manifests > 5 * rounds && sum.records_removed > 20 * rounds,
+        "the runs have {sum:?}"
+    );
+    assert!(
+        report.imports > 0 && u64::from(sum.epochs) > rounds,
+        "the runs have {sum:?}"
+    );
+}
+
+#[test]
+fn processes_with_work_and_faults_of_all_kinds_give_a_history_that_is_right() {
+    let (rounds, sum) = run_seeds(Kind::Objects, 8);
+    if rounds >= 8 {
+        check_sum(rounds, &sum);
+    }
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
+    let (rounds, sum) = run_seeds(Kind::Etcd, 4);
+    if rounds >= 4 {
+        check_sum(rounds, &sum);
+        assert!(sum.losses as u64 > rounds / 2, "the runs have {sum:?}");
+    }
+}
+
+#[test]
+fn a_seed_repeats_the_whole_run() {
+    assert_eq!(run(Kind::Objects, 3), run(Kind::Objects, 3));
+    assert_ne!(
+        run(Kind::Objects, 3).trace_hash,
+        run(Kind::Objects, 4).trace_hash
+    );
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn a_seed_repeats_the_whole_run_with_etcd() {
+    assert_eq!(run(Kind::Etcd, 3), run(Kind::Etcd, 3));
+}
