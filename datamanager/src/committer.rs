@@ -37,8 +37,9 @@ const UNCLEAR_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A transaction on its way into the log.
 pub(crate) struct CommitRequest {
-    /// The epoch and position that it read.
+    /// The epoch, the lineage and the position that it read.
     pub(crate) epoch: u32,
+    pub(crate) lineage: u64,
     pub(crate) snapshot_seq: u64,
     pub(crate) reads: ReadSet,
     pub(crate) tokens: Vec<Token>,
@@ -498,8 +499,11 @@ impl Committer {
 
     /// Whether anything that the request rests on has changed in the applied state.
     async fn check_applied(&self, request: &CommitRequest, time: Timestamp) -> Result<(), Error> {
-        if !self.state.continues(request.epoch, request.snapshot_seq) {
-            return Err(Error::conflicting(Conflict::Epoch));
+        if request.lineage != self.state.view().lineage {
+            return Err(Error::conflicting(match request.epoch {
+                epoch if epoch == self.state.epoch() => Conflict::TooOld,
+                _ => Conflict::Epoch,
+            }));
         }
         if let Some(since) = &self.state.view().control.maintenance {
             return Err(Error::new(

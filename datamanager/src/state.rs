@@ -177,9 +177,6 @@ struct Frozen {
     end: Position,
 }
 
-/// How many epochs before the newest one transactions and tokens may come from.
-const CONTINUED_EPOCHS_MAX: usize = 16;
-
 /// The committer's side of [`Shared`].
 ///
 /// # Invariants
@@ -198,13 +195,12 @@ pub(crate) struct State {
     /// Newest first.
     frozen: VecDeque<Frozen>,
     window: ConflictWindow,
-    /// Epochs before this one whose whole log has been applied and is part of this epoch's state, with the last record of each,
-    /// newest first. What was read in them is known as well as what was read since (R14).
-    continued: VecDeque<(u32, u64)>,
     /// Memtables that are in no view any more and may be held by snapshots, oldest first.
     retired: VecDeque<Weak<Memtable>>,
     /// Whether the state is being brought up to date and readers still see the one before it.
     renewing: bool,
+    /// While it is, what was applied last before, if it is still to be seen whether that is part of the log.
+    to_be_met: Option<Position>,
 }
 
 impl State {
@@ -235,9 +231,9 @@ impl State {
             checkpoint_records,
             frozen: VecDeque::new(),
             window,
-            continued: VecDeque::new(),
             retired: VecDeque::new(),
             renewing: false,
+            to_be_met: None,
         }
     }
 
@@ -246,8 +242,8 @@ impl State {
     /// [`State::publish_renewed`].
     ///
     /// If the manifest holds what has been applied and nothing else, the window of conflicts goes on as well; `is_same_data` says
-    /// that its epoch was not begun with other data. Otherwise what was read before is known no longer: within an epoch it may
-    /// have been on a branch of the log that was given up.
+    /// that its epoch was not begun with other data. Within an epoch transactions go on if what was applied last is met again: it
+    /// may have been on a branch of the log that was given up.
     pub(crate) fn renew(
         &mut self,
         files: Arc<FileSet>,
@@ -264,40 +260,56 @@ impl State {
         let goes_on = is_same_data
             && files.manifest.epoch == self.view.epoch + 1
             && files.manifest.covered == last;
+        let lineage = self.view.lineage;
         if goes_on {
-            self.continued.push_front((self.view.epoch, last.seq));
-            self.continued.truncate(CONTINUED_EPOCHS_MAX);
             for memtable in memtables.iter() {
                 self.window.retire(memtable, RetiredKeys::of(memtable), now);
             }
             self.window.add(self.active.clone());
             self.window.trim(now, covered_before);
         } else {
-            self.continued.clear();
-            let is_same_epoch = files.manifest.epoch == self.view.epoch;
-            let known_before = if is_same_epoch { last.seq } else { 0 };
             self.window = ConflictWindow::new(
-                files.manifest.covered.seq.max(known_before),
+                files.manifest.covered.seq,
                 self.active.clone(),
                 self.settings.conflict_window_bytes_max,
             );
         }
+        let is_same_epoch = files.manifest.epoch == self.view.epoch;
         self.view = view_of(files, &self.active);
+        self.view.lineage = match goes_on || is_same_epoch {
+            true => lineage,
+            false => lineage + 1,
+        };
+        // An attempt that was broken off has seen a part of the log only.
+        if !self.renewing {
+            self.to_be_met = is_same_epoch.then_some(last);
+        }
+        self.meet(self.view.position);
         self.checkpoint_records = checkpoint_records(&self.settings, log.kind);
         self.shared.recent.restart(self.view.position);
         self.shared.log.store(Arc::new(log));
         self.renewing = true;
     }
 
-    /// Whether what this process knew in `epoch` as of record `seq` can be checked against what has been written since.
-    pub(crate) fn continues(&self, epoch: u32, seq: u64) -> bool {
-        let mut ended = self.continued.iter();
-        epoch == self.view.epoch || ended.any(|(ended, last)| *ended == epoch && seq <= *last)
+    /// Notes that a record of this position is part of the log.
+    fn meet(&mut self, position: Position) {
+        if let Some(last) = self.to_be_met
+            && position.seq >= last.seq
+        {
+            self.to_be_met = None;
+            // What lies before a manifest's position is older than the window reaches.
+            let is_known = position == last || position.seq > last.seq;
+            self.view.lineage += u64::from(!is_known);
+        }
     }
 
     /// Shows readers what was renewed.
     pub(crate) fn publish_renewed(&mut self) {
         self.renewing = false;
+        if self.to_be_met.take().is_some() {
+            // The log ends before it.
+            self.view.lineage += 1;
+        }
         self.publish();
         self.limit_snapshots();
         self.shared.applied_seq.send_replace(self.view.position.seq);
@@ -350,6 +362,7 @@ impl State {
             )));
         }
         self.view.position = record.position;
+        self.meet(record.position);
         self.view.time = self.view.time.max(record.time);
         self.active_records += 1;
         let mut control_changed = matches!(record.body, RecordBody::Control(_));
@@ -545,6 +558,7 @@ fn view_of(files: Arc<FileSet>, active: &Arc<Memtable>) -> ReadView {
     let manifest = &files.manifest;
     ReadView {
         epoch: manifest.epoch,
+        lineage: 0,
         position: manifest.covered,
         time: manifest.covered_time,
         control: Arc::new(manifest.control.clone()),
