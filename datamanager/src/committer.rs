@@ -20,7 +20,9 @@ use crate::documents::{Before, Cost, Expansion, Intent};
 use crate::entry_key::{GROUP_TYPE, raw_key};
 use crate::environment::Environment;
 use crate::error::Conflict;
+use crate::failpoint;
 use crate::log::{Append, Log};
+use crate::mutation;
 use crate::opener::Opener;
 use crate::record::{Record, RecordBody, TransactionBody};
 use crate::state::{LoadedManifest, State};
@@ -189,7 +191,8 @@ impl Committer {
             if self.is_sealed() && next_epoch.is_none() {
                 next_epoch = Some(self.opener.clone().wait_for_epoch(self.state.epoch() + 1));
             }
-            let queue_open = self.state.has_room() && !self.is_sealed();
+            let queue_open = self.state.has_room()
+                && (!self.is_sealed() || mutation::is("append-behind-a-seal"));
             select_biased! {
                 command = self.commands.recv().fuse() => match command {
                     Some(Command::CatchUp(reply)) => {
@@ -328,7 +331,10 @@ impl Committer {
             let (expected, position, time) = self.next_record();
             // Before any caller can be told this id: as long as it stands here, its outcome is open.
             self.state.set_in_flight(Some(position.record));
-            let batch = self.validate(requests, position, time).await;
+            let mut batch = self.validate(requests, position, time).await;
+            if mutation::is("acknowledge-before-append") {
+                batch.acknowledge_early(position);
+            }
             if batch.accepted.is_empty() {
                 batch.refuse_clashing();
                 return Ok(());
@@ -344,9 +350,9 @@ impl Committer {
                         batch.answer_unknown(position, &error);
                         return Ok(());
                     }
-                    for (index, request) in (0u32..).zip(batch.accepted) {
-                        let _ = request.reply.send(Ok(Committed { position, index }));
-                    }
+                    failpoint::pass("record-applied");
+                    batch.acknowledge(position);
+                    failpoint::pass("acknowledged");
                     for (request, conflict) in batch.clashing {
                         let _ = request.reply.send(Err(Error::conflicting(conflict)));
                     }
@@ -433,7 +439,11 @@ impl Committer {
             true => self.state.time(),
             false => environment.wall_time(),
         };
-        (expected, position, now.max(self.state.time()))
+        let time = match mutation::is("let-times-go-back") {
+            true => now,
+            false => now.max(self.state.time()),
+        };
+        (expected, position, time)
     }
 
     fn record(
@@ -505,7 +515,9 @@ impl Committer {
                 _ => Conflict::Epoch,
             }));
         }
-        if let Some(since) = &self.state.view().control.maintenance {
+        if let Some(since) = &self.state.view().control.maintenance
+            && !mutation::is("commit-in-maintenance")
+        {
             return Err(Error::new(
                 ErrorKind::Maintenance,
                 format!(
@@ -514,10 +526,12 @@ impl Committer {
                 ),
             ));
         }
-        request
-            .reads
-            .check_expiry(time)
-            .map_err(Error::conflicting)?;
+        if !mutation::is("ignore-expiry-at-commit") {
+            request
+                .reads
+                .check_expiry(time)
+                .map_err(Error::conflicting)?;
+        }
         self.state
             .window()
             .check(&request.reads, request.snapshot_seq)
@@ -563,7 +577,7 @@ impl Committer {
                 && self.state.window().check(basis, expanded_at).is_ok()
                 && written.check(basis).is_ok()
         });
-        if holds {
+        if holds || mutation::is("expand-only-once") {
             return Ok(());
         }
         if request.expansion.cost > request.cost_max {
@@ -598,7 +612,9 @@ impl Committer {
         }
         Ok(match settled {
             // There is no next number in this log.
-            Settled::Lost if self.is_sealed() => Settled::Ended,
+            Settled::Lost if self.is_sealed() && !mutation::is("append-behind-a-seal") => {
+                Settled::Ended
+            }
             settled => settled,
         })
     }
@@ -612,11 +628,15 @@ impl Committer {
         let started = self.environment.steady_time();
         let mut unclear = None;
         loop {
+            failpoint::pass("append-begun");
             match (
                 self.log.append(expected, position, encoded.clone()).await,
                 unclear.take(),
             ) {
-                (Append::Appended, _) => return Ok(Settled::Committed),
+                (Append::Appended, _) => {
+                    failpoint::pass("append-done");
+                    return Ok(Settled::Committed);
+                }
                 (Append::Behind, _) => return self.settle_behind(position).await,
                 (Append::Lost(told), _) => {
                     // The record that stands there may be this one, sent before with its answer lost.
@@ -630,7 +650,7 @@ impl Committer {
                         }
                         Err(error) => return Err(error),
                     };
-                    return Ok(if own {
+                    return Ok(if own && !mutation::is("read-nothing-back") {
                         Settled::Committed
                     } else {
                         Settled::Lost
@@ -639,6 +659,9 @@ impl Committer {
                 (Append::Refused(error), None) => return Ok(Settled::Refused(error)),
                 // What was sent before may still land, whatever became of this attempt.
                 (Append::Refused(_), Some(earlier)) => return Ok(Settled::Unknown(earlier)),
+                (Append::Unclear(error), _) if mutation::is("take-unclear-for-failed") => {
+                    return Ok(Settled::Refused(error));
+                }
                 (Append::Unclear(error), earlier) => {
                     let waited = self.environment.steady_time().saturating_sub(started);
                     if waited >= self.log.unclear_timeout() {
@@ -754,6 +777,21 @@ impl Batch {
             .chain(self.clashing.into_iter().map(|(request, _)| request))
         {
             let _ = request.reply.send(Err(error()));
+        }
+    }
+
+    /// Tells the callers of the accepted ones that they are committed.
+    fn acknowledge(&mut self, position: Position) {
+        for (index, request) in (0u32..).zip(self.accepted.drain(..)) {
+            let _ = request.reply.send(Ok(Committed { position, index }));
+        }
+    }
+
+    /// The same, of requests that are still to be appended.
+    fn acknowledge_early(&mut self, position: Position) {
+        for (index, request) in (0u32..).zip(&mut self.accepted) {
+            let reply = std::mem::replace(&mut request.reply, oneshot::channel().0);
+            let _ = reply.send(Ok(Committed { position, index }));
         }
     }
 

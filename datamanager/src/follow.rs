@@ -14,6 +14,7 @@ use crate::entry_key::{EntryKey, PREVIOUS_TYPE, split_key};
 use crate::epoch::EpochCause;
 use crate::history::History;
 use crate::log::{chained, follows};
+use crate::mutation;
 use crate::read_view::ReadView;
 use crate::recent_records::Next;
 use crate::record::{Record, RecordBody, TransactionBody};
@@ -201,7 +202,8 @@ impl Follow {
                 continue;
             };
             let previous = logged_documents(transaction);
-            if index as usize + 1 == transactions.len() {
+            let is_last = index as usize + 1 == transactions.len();
+            if is_last || mutation::is("skip-a-transaction") {
                 self.cursor = Cursor::behind(epoch, record.position);
                 self.records.pop_front();
             } else {

@@ -25,6 +25,7 @@ use crate::committer::{Command, ControlApplied, ControlRequest};
 use crate::control::{ControlRecord, JobKind, OpenJob};
 use crate::data_file::DataFileOptions;
 use crate::environment::Environment;
+use crate::failpoint;
 use crate::file_set::FileContext;
 use crate::opener::Opener;
 use crate::registry::Registry;
@@ -140,7 +141,10 @@ impl Jobs {
             })
             .await;
         match begun {
-            Ok(applied) => Ok(Some(applied)),
+            Ok(applied) => {
+                failpoint::pass("job-begun");
+                Ok(Some(applied))
+            }
             Err(error)
                 if error.kind() == ErrorKind::Unavailable
                     && self.shared.view().control.claim(job).is_some() =>

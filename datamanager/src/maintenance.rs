@@ -5,6 +5,7 @@ use tokio::io::AsyncRead;
 
 use crate::control::{ControlRecord, JobKind};
 use crate::data_manager::DataManager;
+use crate::failpoint;
 use crate::instances::{Instance, Mode};
 use crate::{Error, ErrorKind, ImportOptions, ImportReport, LogKind, Position};
 
@@ -85,6 +86,7 @@ impl DataManager {
         };
         let jobs = &self.inner.jobs;
         let position = jobs.control(record).await?.position;
+        failpoint::pass("maintenance-appended");
         let since = on.then_some((position, instance.as_str()));
         jobs.registry().show_maintenance(since).await;
         Ok(position)

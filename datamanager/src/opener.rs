@@ -12,6 +12,7 @@ use crate::environment::{Environment, run_blocking};
 #[cfg(feature = "etcd")]
 use crate::epoch::EtcdPlace;
 use crate::epoch::{EpochCause, EpochFile, LogPlace};
+use crate::failpoint;
 use crate::file_set::{FileContext, FileSet};
 use crate::history::History;
 #[cfg(feature = "etcd")]
@@ -134,6 +135,7 @@ impl Opener {
         state.renew(files, log, is_same_data, now);
         self.replay(&found, state).await?;
         state.publish_renewed();
+        failpoint::pass("epoch-read");
         log::info!(
             instance = self.instance, epoch = state.epoch(), seq = state.position().seq;
             "went on from manifest {:?}", state.view().files.manifest.key()
@@ -418,6 +420,7 @@ impl Opener {
             epoch: store.epoch.epoch,
             base: store.epoch.base,
             covered: store.manifest.covered,
+            cluster: described.map(|place| place.cluster.clone()),
         };
         Ok(Arc::new(EtcdLog::open(session, options).await?))
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::epoch::{EpochCause, EpochFile, LogPlace};
+use crate::failpoint;
 use crate::manifest::Manifest;
 use crate::store_id::StoreId;
 use crate::{Error, ErrorKind, Position, RecordId, Timestamp, sealed_json};
@@ -108,6 +109,7 @@ impl Store {
         let manifest = (manifest_key, manifest_checksum);
         let epoch = EpochFile::new(1, Position::START, manifest, log, EpochCause::Init);
         let (Create::Created | Create::Exists) = epoch.create(ost).await?;
+        failpoint::pass("first-epoch-created");
         let file = StoreFile {
             format: STORE_FORMAT,
             store: StoreId::random(environment),

@@ -45,3 +45,4 @@ pub(crate) use self::simulated_etcd::{SimulatedEndpoint, SimulatedWatch};
 pub use self::simulated_objects::{ObjectFaults, SimulatedObjects};
 pub use self::simulation::{Simulation, SimulationError};
 pub use self::tcp_proxy::{Loss, LostReplies, ProxyCounts, ProxyFaults, Reply, TcpProxy};
+pub use crate::failpoint::{FAILPOINT_VARIABLE, FAILPOINTS};

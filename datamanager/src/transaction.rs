@@ -15,6 +15,7 @@ use crate::documents::{
 use crate::entry_key::{EntryKey, GROUP_TYPE, entry_key, raw_key, successor};
 use crate::memtable::{Version, VersionedEntry};
 use crate::merge::Merge;
+use crate::mutation;
 use crate::record::WriteRef;
 use crate::scan::{Entry, ScanOptions, ScanRange};
 use crate::token::{Token, check_group};
@@ -124,7 +125,9 @@ impl Transaction {
         if let Some(entry) = &found {
             self.note_expiry(entry.expires_at);
         }
-        self.note_point(key.clone());
+        if found.is_some() || !mutation::is("ignore-reads-of-nothing") {
+            self.note_point(key.clone());
+        }
         Ok(found.and_then(|entry| entry.value_at(self.snapshot.time()).cloned()))
     }
 

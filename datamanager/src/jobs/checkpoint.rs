@@ -10,6 +10,7 @@ use crate::entry_key::EntryKey;
 use crate::manifest::{Manifest, Run};
 use crate::memtable::Version;
 use crate::merge::Merge;
+use crate::mutation;
 use crate::read_view::ReadView;
 use crate::{Error, Position};
 
@@ -90,7 +91,10 @@ impl Jobs {
                     ));
                 }
                 let mut next = newest.clone();
-                next.covered = begun.position;
+                next.covered = match mutation::is("cover-what-was-not-written") {
+                    true => self.shared.view().position,
+                    false => begun.position,
+                };
                 next.covered_time = begun.time;
                 next.control = begun.control.as_ref().clone();
                 if !files.is_empty() {

@@ -11,6 +11,7 @@ use crate::entry_key::EntryKey;
 use crate::file_set::{FileSet, LiveRun, RunCursor};
 use crate::manifest::{FileEntry, Manifest, Run};
 use crate::merge::Merge;
+use crate::mutation;
 use crate::{Error, Settings};
 
 /// How much larger each level may be than the one above it.
@@ -237,6 +238,10 @@ impl Jobs {
         job_seq: u64,
     ) -> Result<Vec<FileEntry>, Error> {
         let outputs = self.merge_files(set, plan, job_seq).await?;
+        if mutation::is("remove-before-the-manifest") {
+            self.remove_files(&plan.files().cloned().collect::<Vec<_>>())
+                .await;
+        }
         self.install(job_seq, &outputs, |newest| replace(newest, plan, &outputs))
             .await?;
         Ok(outputs)

@@ -9,7 +9,9 @@ use super::Jobs;
 use crate::control::{ControlRecord, ControlState, Seal};
 use crate::documents::Catalog;
 use crate::epoch::{EpochCause, EpochFile};
+use crate::failpoint;
 use crate::manifest::{FileEntry, Manifest, Run};
+use crate::mutation;
 use crate::read_view::ReadView;
 use crate::{Error, LogKind, Position, RecordId};
 
@@ -38,7 +40,12 @@ impl Jobs {
             log,
             job_seq,
         };
-        Ok(self.control(ControlRecord::Seal(seal)).await?.position)
+        if mutation::is("skip-the-seal") {
+            return Ok(self.shared.view().position);
+        }
+        let position = self.control(ControlRecord::Seal(seal)).await?.position;
+        failpoint::pass("sealed");
+        Ok(position)
     }
 
     /// Ends the log and begins the next epoch, with a log of another kind and the same data.
@@ -132,12 +139,17 @@ impl Jobs {
         let checksum = manifest.create(self.ost()).await?.ok_or_else(|| {
             Error::unavailable("the name drawn for the manifest of the next epoch is taken")
         })?;
+        failpoint::pass("base-manifest-created");
         let store = Some(self.shared.store);
         self.opener.prepare_log(log, store, number, base).await?;
+        failpoint::pass("next-log-prepared");
         let place = self.opener.place(log);
         let epoch = EpochFile::new(number, base, (manifest.key(), checksum), place, cause);
         match epoch.create(self.ost()).await {
-            Ok(Create::Created) => Ok(true),
+            Ok(Create::Created) => {
+                failpoint::pass("epoch-created");
+                Ok(true)
+            }
             Ok(Create::Exists) => Ok(is_own(&EpochFile::load(self.ost(), number).await?)),
             Err(error) => match EpochFile::load(self.ost(), number).await {
                 Ok(found) => Ok(is_own(&found)),

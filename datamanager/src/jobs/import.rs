@@ -16,6 +16,7 @@ use crate::entry_key::{CATALOG_TYPE, raw_key};
 use crate::epoch::EpochCause;
 use crate::export::{Conversion, convert, is_of_indexes};
 use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
+use crate::failpoint;
 use crate::instances::Mode;
 use crate::manifest::{FileEntry, Run};
 use crate::{ErrorKind, LogKind, Position};
@@ -189,6 +190,7 @@ impl Jobs {
             bytes: files.iter().map(|file| file.bytes).sum(),
             ..ImportReport::default()
         };
+        failpoint::pass("import-written");
         let kind = self.shared.log().kind;
         report.base = self.seal(EpochCause::Import, kind, Some(job_seq)).await?;
         let run = Run {
@@ -333,7 +335,7 @@ impl Jobs {
     }
 
     /// Removes files that are no longer of use; what cannot be removed is collected later.
-    async fn remove_files(&self, files: &[FileEntry]) {
+    pub(super) async fn remove_files(&self, files: &[FileEntry]) {
         for file in files {
             let removed =
                 async { Ok::<_, Error>(self.ost().delete(&ObjectPath::parse(&file.key)?).await?) };

@@ -9,8 +9,10 @@ use super::Jobs;
 use crate::committer::Command;
 use crate::conflict::RetiredKeys;
 use crate::control::ControlRecord;
+use crate::failpoint;
 use crate::file_set::FileSet;
 use crate::manifest::{FileEntry, Manifest};
+use crate::mutation;
 use crate::state::LoadedManifest;
 use crate::{Error, ErrorKind};
 
@@ -37,9 +39,15 @@ impl Jobs {
             self.check_outputs(outputs).await?;
             let next = self.complete(derive(&newest)?, &newest, newest_checksum, job_seq);
             // A manifest rests on no record that could be lost with the log (R8).
-            self.shared.log().log.store(next.position).await?;
+            if !mutation::is("install-before-the-flush") {
+                self.shared.log().log.store(next.position).await?;
+            }
+            failpoint::pass("manifest-derived");
             match next.create(self.ost()).await {
-                Ok(Some(checksum)) => return self.announce(next, checksum).await,
+                Ok(Some(checksum)) => {
+                    failpoint::pass("manifest-created");
+                    return self.announce(next, checksum).await;
+                }
                 Ok(None) => {}
                 Err(error) if attempt < ATTEMPTS_MAX && error.kind() == ErrorKind::Unavailable => {
                     log::warn!(
@@ -147,6 +155,7 @@ impl Jobs {
         };
         // Numbers begin anew with each epoch: in the next one it would stand for another manifest.
         let announced = self.control_in(manifest.epoch, record).await;
+        failpoint::pass("manifest-announced");
         // The manifest counts whether it is announced or not.
         self.read_from(manifest, checksum).await?;
         announced?;
@@ -180,7 +189,9 @@ impl Jobs {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Install(LoadedManifest { files, retired }, reply))
             .await?;
-        answer.await.map_err(|_| self.closed())
+        answer.await.map_err(|_| self.closed())?;
+        failpoint::pass("manifest-read");
+        Ok(())
     }
 
     /// Waits until the record `seq` is applied: a manifest of another process may cover more than that, and first comes the

@@ -6,6 +6,7 @@ use ulid::Ulid;
 use super::Jobs;
 use crate::Error;
 use crate::data_file::{DataFileEntry, DataFileWriter};
+use crate::failpoint;
 use crate::manifest::FileEntry;
 use crate::memtable::VersionedEntry;
 
@@ -76,6 +77,7 @@ impl<'a> JobOutput<'a> {
     async fn end_file(&mut self) -> Result<(), Error> {
         if let Some((path, writer)) = self.current.take() {
             let summary = writer.finish().await?;
+            failpoint::pass("data-file-written");
             self.files.push(FileEntry::new(&path, &summary));
         }
         Ok(())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Jobs;
 use crate::epoch::EpochFile;
+use crate::failpoint;
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Timestamp, sealed_json};
 
@@ -89,6 +90,7 @@ impl Jobs {
         let key = pin_key(name)?;
         let pin = Pin::new(name, manifest_key, self.expiry(term))?;
         self.ost().put(&key, sealed_json::encode(&pin)?).await?;
+        failpoint::pass("pin-put");
         let holds = self.newest_manifest_key().await? == manifest_key;
         Ok(holds.then_some(pin))
     }

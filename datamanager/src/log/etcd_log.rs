@@ -74,6 +74,8 @@ pub(crate) struct EtcdLogOptions {
     pub(crate) base: Position,
     /// What the newest manifest covers.
     pub(crate) covered: Position,
+    /// The cluster in which the epoch was to begin, as its object says.
+    pub(crate) cluster: Option<String>,
 }
 
 /// Records as keys of etcd, and as objects soon after.
@@ -117,6 +119,10 @@ struct Inner {
     is_followed: AtomicBool,
     /// Whether this process has ended the log of a lost etcd.
     has_sealed: AtomicBool,
+    /// Whether the next epoch has been seen: nothing that is appended here from then on is known to count.
+    is_superseded: AtomicBool,
+    /// The cluster in which the epoch was to begin, if that was known.
+    cluster: Option<String>,
     stopping: channel::Sender<bool>,
 }
 
@@ -185,6 +191,8 @@ impl EtcdLog {
             previous: Mutex::new(None),
             is_followed: AtomicBool::new(false),
             has_sealed: AtomicBool::new(false),
+            is_superseded: AtomicBool::new(false),
+            cluster: options.cluster,
             stopping: channel::Sender::new(false),
             environment,
             ost,

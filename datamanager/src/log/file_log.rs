@@ -13,7 +13,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::environment::{Environment, File, FileSystem, OpenMode};
+use crate::failpoint;
 use crate::log::{Append, Log, LogReader};
+use crate::mutation;
 use crate::record::Record;
 use crate::store_id::StoreId;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
@@ -229,9 +231,11 @@ impl FileLog {
         let path = directory.join(segment.file_name());
         let rewrite = || -> std::io::Result<Arc<dyn File>> {
             let file = files.open(&path, OpenMode::ReadWrite)?;
-            file.write_all_at(0, &bytes)?;
-            file.set_size(bytes.len() as u64)?;
-            file.sync_data()?;
+            if !mutation::is("trust-the-page-cache") {
+                file.write_all_at(0, &bytes)?;
+                file.set_size(bytes.len() as u64)?;
+                file.sync_data()?;
+            }
             files.sync_dir(directory)?;
             Ok(file)
         };
@@ -384,13 +388,16 @@ impl Log for FileLog {
         );
         if let Err(error) = state.file.write_all_at(state.offset, &record) {
             // Nothing may stay behind the last record: the next append goes to the same place.
-            if let Err(cut) = state.file.set_size(state.offset) {
+            if mutation::is("leave-a-failed-write") {
+                state.offset = state.file.size().unwrap_or(state.offset);
+            } else if let Err(cut) = state.file.set_size(state.offset) {
                 state.latched = Some(format!(
                     "{path:?} could not be cut back after a failed write: {cut}"
                 ));
             }
             return Append::Refused(write_error(&path, error));
         }
+        failpoint::pass("segment-written");
         if let Err(error) = state.file.sync_data() {
             state.latched = Some(format!("{path:?} could not be synced: {error}"));
             return Append::Unclear(
@@ -414,7 +421,10 @@ impl Log for FileLog {
         }
         let files = self.reader.files();
         match Self::begin_segment(files.as_ref(), self.reader.segment_directory(), state.head) {
-            Ok(next) => *state = next,
+            Ok(next) => {
+                *state = next;
+                failpoint::pass("segment-begun");
+            }
             // The segment that is there still takes records; the next append tries again.
             Err(error) => {
                 log::warn!(instance = options.instance; "cannot begin a new log segment: {}", error.chain());
@@ -445,6 +455,7 @@ impl Log for FileLog {
             let remove = || files.remove(&path).and_then(|()| files.sync_dir(directory));
             remove().map_err(|error| write_error(&path, error))?;
             removed += 1;
+            failpoint::pass("log-file-removed");
         }
         Ok(removed)
     }

@@ -13,9 +13,11 @@ use futures::{StreamExt, TryStreamExt};
 use ost::{Create, Ost};
 
 use crate::environment::Environment;
+use crate::failpoint;
 use crate::log::turns::{Pace, Turns};
 use crate::log::wal_objects::{self, WalObjects};
 use crate::log::{Append, Log, LogReader};
+use crate::mutation;
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::store_id::StoreId;
@@ -305,7 +307,13 @@ impl Log for ObjectLog {
         content.put_slice(&record);
         self.turns.wait().await;
         let began = self.environment.steady_time();
-        let created = self.options.ost.create(&path, content.freeze()).await;
+        let created = match mutation::is("replace-a-record") {
+            true => {
+                let put = self.options.ost.put(&path, content.freeze()).await;
+                put.map(|()| Create::Created)
+            }
+            false => self.options.ost.create(&path, content.freeze()).await,
+        };
         let append_time = self.environment.steady_time().saturating_sub(began);
         match created {
             Ok(Create::Created) => {
@@ -329,7 +337,10 @@ impl Log for ObjectLog {
     }
 
     fn removal_delay(&self) -> Duration {
-        self.options.head_confirm_max * 2
+        match mutation::is("remove-records-early") {
+            true => Duration::ZERO,
+            false => self.options.head_confirm_max * 2,
+        }
     }
 
     async fn truncate(&self, up_to: Position) -> Result<u64, Error> {
@@ -353,6 +364,7 @@ impl Log for ObjectLog {
                 break;
             }
             removed += 1;
+            failpoint::pass("log-file-removed");
         }
         Ok(removed)
     }

@@ -8,6 +8,7 @@ mod documents;
 mod durability;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod failpoints;
 mod fixtures;
 mod follow;
 mod fuzz;

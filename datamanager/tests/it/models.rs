@@ -4,9 +4,12 @@
 //! code. A model is also run with one of its rules left out, and must then find what goes wrong: so it is known that the
 //! rule is needed, and that the model can see it.
 
+mod blobs;
+mod flush;
 mod import;
 mod jobs;
 mod lost_replies;
+mod recovery;
 mod stale_writer;
 
 use std::collections::BTreeSet;

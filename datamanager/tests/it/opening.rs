@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use datamanager::environment::{Environment, File, OpenMode};
 use datamanager::testing::SimulatedEnvironment;
-use datamanager::{Builder, DataManager, Error, ErrorKind, Settings};
+use datamanager::{Builder, DataManager, Error, ErrorKind, LogKind, Settings};
+use futures::TryStreamExt;
 use ost::{ObjectPath, Ost};
 
 use crate::host::Host;
@@ -128,6 +129,41 @@ fn a_record_altered_before_others_is_damage_with_path_and_offset() {
             })
             .unwrap();
     }
+}
+
+/// All objects of one place, put to another.
+async fn copy(from: &Ost, to: &Ost, prefix: &str) {
+    let metas: Vec<ost::ObjectMeta> = from.list(prefix, None).try_collect().await.unwrap();
+    for meta in metas {
+        let content = from.get(&meta.path).await.unwrap();
+        to.put(&meta.path, content).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_another_branch_is_damage_and_named() {
+    let (here, there) = (Ost::memory(), Ost::memory());
+    let open = async |ost: &Ost| {
+        let mut settings = Settings::default();
+        settings.maintain = false;
+        let builder = Builder::from_ost(ost.clone()).log(LogKind::Object);
+        builder.settings(settings).open().await
+    };
+    let store = open(&here).await.unwrap();
+    store.put_raw("t", "1", "x").await.unwrap();
+    store.close().await.unwrap();
+    copy(&here, &there, "").await;
+    for ost in [&here, &there] {
+        let store = open(ost).await.unwrap();
+        store.put_raw("t", "2", "x").await.unwrap();
+        store.put_raw("t", "3", "x").await.unwrap();
+        store.close().await.unwrap();
+    }
+    copy(&there, &here, "wal/0000000001/00000000000000000003").await;
+    let error = open(&here).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+    assert!(error.to_string().contains("record 3 follows"), "{error}");
+    open(&there).await.unwrap().close().await.unwrap();
 }
 
 #[test]

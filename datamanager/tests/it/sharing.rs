@@ -526,6 +526,46 @@ fn a_process_stopped_past_the_retention_acknowledges_nothing_that_was_not_commit
     );
 }
 
+/// It still believes what it knew before, so what was appended and covered since must not be removed.
+#[test]
+fn a_process_stopped_for_a_moment_finds_what_was_appended_meanwhile() {
+    let mut lost = 0;
+    for seed in 1..=20 {
+        let mut site = Site::new(seed);
+        site.keep_nothing();
+        site.settings.maintain = false;
+        let (a, b) = (site.process("a"), site.process("b"));
+        site.run(async || {
+            let (sleeper, store) = (site.open(&a).await, site.open(&b).await);
+            increment(&store, "before").await.unwrap();
+            sleeper.wait_for(store.position()).await.unwrap();
+            let confirmed_at = b.steady_time();
+            let handle = sleeper.clone();
+            let answer = a.run("client", async move { increment(&handle, "a").await });
+            b.sleep(Duration::from_micros(seed * 200)).await;
+            a.pause();
+            for number in 0..4 {
+                let marker = format!("b-{number}");
+                while increment(&store, &marker).await.is_err() {}
+                store.checkpoint().await.unwrap();
+            }
+            store.collect_garbage().await.unwrap();
+            store.collect_garbage().await.unwrap();
+            assert!(b.steady_time() - confirmed_at < HEAD_CONFIRM_MAX);
+            a.resume();
+            let result = answer.await.unwrap();
+            let snapshot = store.latest_snapshot().await.unwrap();
+            let stands = snapshot.get_raw("marker", "a").await.unwrap().is_some();
+            assert_eq!(result.is_ok(), stands, "seed {seed}: {result:?}");
+            lost += u32::from(!stands);
+            assert_eq!(counter(&store).await, 5 + u64::from(stands), "seed {seed}");
+            sleeper.close().await.unwrap();
+            store.close().await.unwrap();
+        });
+    }
+    assert!(lost > 0, "some were stopped before they had committed");
+}
+
 /// Only where all manifests that are kept hold what had stood there is what a missing record leaves behind no damage.
 /// On a service whose answers to reads were slow, one writer came to 1,000 batches and the other to one.
 async fn two_busy_writers_take_turns(place: &Place) {

@@ -10,6 +10,7 @@ use datamanager::{
     Mode, ScanOptions,
 };
 use ost::testing::S3Server;
+use tokio::io::AsyncWriteExt;
 
 use crate::host::Host;
 use crate::place::{Place, on_each_place};
@@ -318,6 +319,36 @@ fn input_that_is_no_whole_export_changes_nothing() {
         assert_eq!(store.stats().epoch, 1);
         store.maintenance_off(false).await.unwrap();
         store.put_raw("city", "new", "x").await.unwrap();
+    });
+}
+
+#[test]
+fn an_import_that_was_given_up_does_not_take_effect() {
+    let (bytes, _) = exported_elsewhere(ExportOptions::new());
+    let host = Host::new(17);
+    let clock = host.process();
+    host.run(async |store| {
+        fill(&store, "old", 10).await;
+        store.maintenance_on().await.unwrap();
+        let (mut writer, reader) = tokio::io::duplex(bytes.len());
+        let import = store.import(reader, ImportOptions::new());
+        let meanwhile = async {
+            while store.maintenance().importing.is_none() {
+                clock.sleep(Duration::from_millis(1)).await;
+            }
+            store.maintenance_off(true).await.unwrap();
+            store.put_raw("old", "one more", "x").await.unwrap();
+            store.maintenance_on().await.unwrap();
+            writer.write_all(&bytes).await.unwrap();
+            drop(writer);
+        };
+        let (imported, ()) = futures::join!(import, meanwhile);
+        let error = imported.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert_eq!(store.stats().epoch, 1);
+        assert_eq!(store.count("old").await.unwrap(), 11);
+        store.maintenance_off(false).await.unwrap();
+        store.put_raw("old", "another", "x").await.unwrap();
     });
 }
 

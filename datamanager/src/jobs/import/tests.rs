@@ -215,3 +215,32 @@ fn a_sealed_log_is_continued_with_the_old_data_after_ten_seconds_and_not_before(
     };
     sealed.simulation.run_until(run).unwrap();
 }
+
+#[test]
+fn nothing_is_appended_behind_the_end_of_a_log() {
+    let simulation = Simulation::new(31);
+    let objects = SimulatedObjects::new(&simulation);
+    let (a, b) = (simulation.environment("a"), simulation.environment("b"));
+    let run = async {
+        let (sealing, other) = (open(&objects, &a).await, open(&objects, &b).await);
+        let kind = LogKind::Object;
+        let seal = sealing.jobs().seal(EpochCause::Switch, kind, None);
+        let seal = seal.await.unwrap();
+        // One knows that the log has ended, and the other is about to hear of it.
+        let commits = [(&sealing, "1"), (&other, "2")].map(async |(store, id)| {
+            while store.put_raw(NEW, id, "x").await.is_err() {}
+        });
+        let begun = sealing.jobs().begin(JobKind::Checkpoint).await;
+        assert_eq!(begun.unwrap_err().kind(), ErrorKind::Unavailable);
+        futures::future::join_all(commits).await;
+        let behind = format!("base/wal/{:010}/{:020}.wal", seal.epoch, seal.seq + 1);
+        assert_eq!(objects.content(&behind), None);
+        for store in [&sealing, &other] {
+            assert_eq!(store.stats().epoch, 2);
+            let snapshot = store.latest_snapshot().await.unwrap();
+            assert_eq!(snapshot.count(NEW).await.unwrap(), 2);
+            store.close().await.unwrap();
+        }
+    };
+    simulation.run_until(run).unwrap();
+}

@@ -12,6 +12,7 @@ use super::reader::{Look, PAGE_RECORDS_MAX};
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
 use crate::log::Append;
+use crate::mutation;
 use crate::record::{Record, RecordBody};
 use crate::{Error, ErrorKind, Position};
 
@@ -183,15 +184,22 @@ impl Inner {
         let Some(registered) = registration.mod_revision else {
             return Attempt::NotRegistered;
         };
+        let mut compares = vec![
+            Compare::value(
+                head.clone(),
+                CompareOp::Equal,
+                Head::open(self.epoch, sent.expected).encode(),
+            ),
+            Compare::mod_revision(own.clone(), CompareOp::Equal, registered),
+        ];
+        if mutation::is("append-without-compare") {
+            compares.remove(0);
+        }
+        if mutation::is("append-unregistered") {
+            compares.truncate(1);
+        }
         let txn = Txn::new()
-            .when([
-                Compare::value(
-                    head.clone(),
-                    CompareOp::Equal,
-                    Head::open(self.epoch, sent.expected).encode(),
-                ),
-                Compare::mod_revision(own.clone(), CompareOp::Equal, registered),
-            ])
+            .when(compares)
             .and_then([
                 TxnOp::put(head.clone(), new_head.encode(), None),
                 TxnOp::put(
@@ -296,8 +304,13 @@ impl Inner {
         if !matches!(appended, Append::Appended) {
             return appended;
         }
-        if self.is_look_due() {
+        if self.is_look_due() && !mutation::is("acknowledge-without-looking") {
             self.look_for_recovery().await;
+        }
+        if self.is_superseded.load(Ordering::SeqCst) {
+            return Append::Unclear(Error::unavailable(
+                "the next epoch has begun, and it is not known yet whether this etcd is a part of it",
+            ));
         }
         match self.condition() {
             Condition::Lost | Condition::Failed(..) => Append::Unclear(Error::unavailable(

@@ -7,6 +7,8 @@ use futures::TryStreamExt;
 use ost::{Create, ObjectPath, Ost};
 
 use super::keys::BlobPointer;
+use crate::failpoint;
+use crate::mutation;
 use crate::record::RECORD_HEADER_BYTES;
 use crate::{Error, ErrorKind, Position, RecordId};
 
@@ -75,6 +77,7 @@ impl Blobs {
             // Its name has a random id: what is there was sent before, with its answer lost.
             Create::Created | Create::Exists => {}
         }
+        failpoint::pass("blob-put");
         *self.uploaded() = Some(Uploaded {
             first_seq: position.seq,
             first_record: position.record,
@@ -92,8 +95,8 @@ impl Blobs {
         uploaded
             .as_ref()
             .filter(|uploaded| {
-                uploaded.body == *body
-                    && position.seq.wrapping_sub(uploaded.first_seq) < BLOB_SEQ_DISTANCE
+                let is_near = position.seq.wrapping_sub(uploaded.first_seq) < BLOB_SEQ_DISTANCE;
+                uploaded.body == *body && (is_near || mutation::is("name-an-old-blob"))
             })
             .map(|uploaded| (uploaded.first_seq, uploaded.first_record))
     }
@@ -191,6 +194,26 @@ fn decode(key: &str, epoch: u32, seq: u64, content: &Bytes) -> Result<Bytes, Err
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_blob_is_named_only_while_it_is_sure_to_be_kept() {
+        let blobs = Blobs::new(Ost::memory(), 1);
+        let record = Bytes::from(vec![7; RECORD_HEADER_BYTES + 100]);
+        let at = |seq, id| Position {
+            epoch: 1,
+            seq,
+            record: RecordId::from_bytes([id; 16]),
+        };
+        let first = blobs.upload(at(5, 1), &record).await.unwrap();
+        let near = blobs.upload(at(1_004, 2), &record).await.unwrap();
+        assert_eq!((near.first_seq, near.first_record), (5, first.first_record));
+        let far = blobs.upload(at(1_005, 3), &record).await.unwrap();
+        assert_eq!(far.first_seq, 1_005);
+        // What is named last is kept while the record that names it is needed.
+        assert_eq!(blobs.remove_old(at(1_004, 0)).await.unwrap(), 0);
+        assert_eq!(blobs.remove_old(at(1_005, 0)).await.unwrap(), 1);
+        assert!(blobs.read(&far).await.unwrap().is_some());
+    }
 
     #[test]
     fn a_blob_comes_back_and_no_flipped_or_missing_byte_goes_unnoticed() {

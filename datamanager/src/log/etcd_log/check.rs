@@ -10,6 +10,7 @@ use super::keys::Head;
 use super::reader::Look;
 use super::session::Registered;
 use super::{Condition, Inner, lock};
+use crate::failpoint;
 use crate::{Error, ErrorKind};
 
 /// How often etcd is looked at while it changes.
@@ -53,11 +54,12 @@ impl Inner {
                 self.recover(&what).await?;
                 continue;
             }
-            // The object storage first, so that a flush in between is no alarm.
+            // The object storage first, so that a flush or an epoch in between is no alarm.
+            let next_epoch_has_begun = self.next_epoch_has_begun().await?;
             let end = self.chain_end().await?;
             let look = self.look(0, 0).await?;
             self.check_store(&look)?;
-            match self.judge(&look, &end) {
+            match self.judge(&look, &end, next_epoch_has_begun) {
                 Finding::Alive => {
                     if matches!(registered, Registered::Changed) && look.store.is_some() {
                         continue;
@@ -87,7 +89,7 @@ impl Inner {
     }
 
     /// `end` is the last record on the object storage, looked for before `look`.
-    fn judge(&self, look: &Look, end: &ChainEnd) -> Finding {
+    fn judge(&self, look: &Look, end: &ChainEnd, next_epoch_has_begun: bool) -> Finding {
         let Some(head) = &look.head else {
             return Finding::Lost("it has no head".to_owned());
         };
@@ -95,8 +97,13 @@ impl Inner {
         let known = if last.seq > end.seq { last } else { end };
         if head.sealed_for == Some(self.epoch) {
             let is_base = head.is_at(self.base) && known.seq <= self.base.seq;
-            return match is_base {
+            return match is_base && self.begins_here() {
                 true => Finding::NotBegun,
+                false if is_base => Finding::Lost(format!(
+                    "epoch {} was to begin in cluster {}",
+                    self.epoch,
+                    self.cluster.as_deref().unwrap_or_default()
+                )),
                 false => Finding::Lost(format!(
                     "it is about to begin epoch {} behind record {}, which begins behind record {} and goes on to record {}",
                     self.epoch, head.seq, self.base.seq, known.seq
@@ -110,6 +117,14 @@ impl Inner {
             return Finding::Lost(format!(
                 "its head is of epoch {}, and this is epoch {}",
                 head.epoch, self.epoch
+            ));
+        }
+        if next_epoch_has_begun && head.sealed_for.is_none() {
+            return Finding::Lost(format!(
+                "its head is record {} of epoch {}, and epoch {} has begun",
+                head.seq,
+                self.epoch,
+                self.epoch + 1
             ));
         }
         if seal.is_some() && !(head.sealed_for.is_some() && head.is_at(end)) {
@@ -129,6 +144,15 @@ impl Inner {
             }
         }
         Finding::Alive
+    }
+
+    /// Whether the epoch was to begin in the cluster that answers. One of before, which a process used that had not heard of
+    /// it, is no place to begin it in a second time.
+    fn begins_here(&self) -> bool {
+        const UNKNOWN: &str = "unknown";
+        let cluster = self.session.cluster();
+        let planned = self.cluster.as_deref().unwrap_or(UNKNOWN);
+        planned == UNKNOWN || planned == cluster
     }
 
     /// The third step of an epoch: from sealed to open, by compare (R7).
@@ -151,6 +175,7 @@ impl Inner {
         let answer = answer.map_err(Failure::into_error)?;
         if answer.succeeded() {
             log::info!(instance = self.instance, epoch = self.epoch; "the epoch has begun in etcd");
+            failpoint::pass("head-opened");
             self.remove_announcements(self.epoch).await;
         }
         Ok(())

@@ -11,6 +11,7 @@ use super::client::Failure;
 use super::held::HeldRecord;
 use super::keys::Flushed;
 use super::{Condition, Inner};
+use crate::failpoint;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, ErrorKind, Position};
 
@@ -100,6 +101,7 @@ impl Inner {
                 None => return Ok(()),
             },
         };
+        failpoint::pass("flush-object-created");
         self.held.note_stored(end)?;
         // Whoever does not see it flushes again, and finds the object.
         if !matches!(self.condition(), Condition::Lost)
@@ -107,6 +109,7 @@ impl Inner {
         {
             log::debug!(instance = self.instance; "etcd does not show what has been flushed: {}", error.chain());
         }
+        failpoint::pass("flushed-noted");
         self.trim().await;
         Ok(())
     }

@@ -17,7 +17,9 @@ use super::client::Failure;
 use super::keys::{Flushed, Head};
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
-use crate::epoch::EpochCause;
+use crate::epoch::{EpochCause, EpochFile};
+use crate::failpoint;
+use crate::mutation;
 use crate::record::{Record, RecordBody};
 use crate::wal_file;
 use crate::{Error, ErrorKind, LogKind, Position, RecordId, sealed_json};
@@ -77,9 +79,13 @@ impl Inner {
     /// failed.
     pub(super) async fn look_for_recovery(&self) {
         let began = self.now();
-        lock(&self.looks).tried_at = began;
+        let is_overdue = {
+            let mut looks = lock(&self.looks);
+            looks.tried_at = began;
+            began.saturating_sub(looks.done_at) >= self.settings.etcd_recovery_wait
+        };
         let mut found = None;
-        let looking = async { found = Some(self.find_announcement().await) };
+        let looking = async { found = Some(self.look_for_announcement(is_overdue).await) };
         self.within(LOOK_MAX, looking).await;
         match found {
             Some(Ok(found)) => {
@@ -105,6 +111,25 @@ impl Inner {
         let wait = self.settings.etcd_recovery_wait;
         now.saturating_sub(looks.done_at) >= wait
             && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
+    }
+
+    /// The announcement that is there. Who is overdue may have missed a recovery from its beginning to its end, with another
+    /// etcd; so it is seen whether the next epoch has begun, too, and afterwards, since an announcement is removed behind that.
+    async fn look_for_announcement(&self, is_overdue: bool) -> Result<Option<Announcement>, Error> {
+        let found = self.find_announcement().await?;
+        if is_overdue && self.next_epoch_has_begun().await? {
+            self.is_superseded.store(true, Ordering::SeqCst);
+            self.suspect("the next epoch has begun");
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn next_epoch_has_begun(&self) -> Result<bool, Error> {
+        match EpochFile::load(&self.ost, self.epoch + 1).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn find_announcement(&self) -> Result<Option<Announcement>, Error> {
@@ -210,6 +235,7 @@ impl Inner {
     async fn recover_one(&self, what: &str) -> Result<(), Error> {
         let others = self.session.others();
         let announcement = self.announce(what).await?;
+        failpoint::pass("recovery-announced");
         let recovered = self.join(&announcement, &others).await;
         let may_go_on = match &recovered {
             Ok(is_sealed) => *is_sealed,
@@ -226,7 +252,9 @@ impl Inner {
     async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<bool, Error> {
         let began = self.now();
         self.save_held().await?;
+        failpoint::pass("held-saved");
         self.answer(announcement, true).await?;
+        failpoint::pass("recovery-answered");
         loop {
             let answers = self.answers(announcement).await?;
             if let Some(objection) = answers.iter().find(|answer| !answer.lost) {
@@ -244,6 +272,7 @@ impl Inner {
                 |name: &String| answers.iter().any(|answer| answer.instance == *name);
             let all = !others.is_empty() && others.iter().all(has_answered);
             let is_over = self.now().saturating_sub(began) >= self.settings.etcd_recovery_wait;
+            let is_over = is_over || mutation::is("wait-for-no-answer");
             if all || is_over || self.is_over_in_etcd().await? {
                 break;
             }
@@ -354,9 +383,11 @@ impl Inner {
             if end.seal.is_none() {
                 // Taken: somebody has flushed, or sealed. Read on, and begin again.
                 self.create_seal(&end).await?;
+                failpoint::pass("lost-log-sealed");
                 continue;
             }
             if self.put_sealed_head(&look, end.position).await? {
+                failpoint::pass("sealed-head-put");
                 self.has_sealed.store(true, Ordering::SeqCst);
                 log::warn!(
                     instance = self.instance, epoch = self.epoch, seq = end.position.seq;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use futures::TryStreamExt;
 
 use super::{Inner, lock};
+use crate::failpoint;
 use crate::log::wal_objects::{self, WAL_PREFIX};
 use crate::{Error, Position};
 
@@ -27,6 +28,7 @@ impl Inner {
             Ok(()) => {
                 self.trimmed_seq.fetch_max(up_to, Ordering::SeqCst);
                 lock(&self.budget).remove(up_to, self.now());
+                failpoint::pass("keys-removed");
             }
             Err(failure) => {
                 let error = failure.into_error();
@@ -56,6 +58,7 @@ impl Inner {
                 break;
             }
             removed += 1;
+            failpoint::pass("log-file-removed");
         }
         removed += self.blobs.remove_old(up_to).await?;
         Ok(removed)

@@ -1,10 +1,11 @@
 //! An etcd that has lost the log: wiped, restored, or another one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datamanager::testing::{Etcd, EtcdOptions as Cluster};
+use datamanager::testing::{Etcd, EtcdOptions as Cluster, ProxyFaults, TcpProxy};
 use datamanager::{Builder, ErrorKind, EtcdOptions};
-use ost::Ost;
+use ost::{Fault, FaultInjectingStore, Operation, Ost};
 
 use super::place::{Place, count_objects, ids, put_surely, run, wait_until};
 
@@ -307,5 +308,109 @@ fn a_copy_of_the_objects_and_an_empty_etcd_restore_the_store() {
         assert_eq!(found.pop().unwrap(), "after");
         assert_eq!(found, expected);
         restored.close().await.unwrap();
+    });
+}
+
+#[test]
+fn no_manifest_covers_what_is_in_etcd_alone() {
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
+    place.settings.commit_timeout = Duration::from_millis(500);
+    place.settings.maintain = false;
+    run(async {
+        let store = place.open("a").await;
+        store.put_raw("t", "1", "x").await.unwrap();
+        let manifests = count_objects(&place.ost, "manifests/").await;
+        let no_records = Fault::on(Operation::Create).paths("*/wal/*");
+        place.faults.inject(no_records);
+        let error = store.checkpoint().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert_eq!(count_objects(&place.ost, "manifests/").await, manifests);
+        place.faults.clear();
+        store.checkpoint().await.unwrap();
+        assert_eq!(count_objects(&place.ost, "manifests/").await, manifests + 1);
+        assert!(count_objects(&place.ost, "wal/").await > 0);
+        store.close().await.unwrap();
+    });
+}
+
+/// It looked for an announcement alone, which is removed once the recovery is over. So it acknowledged commits on its own etcd
+/// that nobody else ever saw.
+#[test]
+fn a_process_that_could_not_hear_of_a_recovery_acknowledges_nothing_on_the_log_before() {
+    let Some(mut place) = Place::new() else {
+        return;
+    };
+    place.settings.flush_interval = Duration::from_millis(50);
+    place.settings.etcd_recovery_wait = Duration::from_secs(3);
+    run(async {
+        // Its way to the object storage is cut, and its etcd is well.
+        let way = FaultInjectingStore::new(place.objects.clone(), 2);
+        let ost = Ost::from_object_store(Arc::new(way.clone()), "base").unwrap();
+        let deaf = Builder::from_ost(ost)
+            .name("deaf")
+            .settings(place.settings.clone())
+            .etcd(place.options());
+        let deaf = deaf.open().await.unwrap();
+        deaf.put_raw("t", "1", "x").await.unwrap();
+        wait_until("it is flushed", async || {
+            count_objects(&place.ost, "wal/").await > 0
+        })
+        .await;
+        way.inject(Fault::on_any());
+
+        // For the others etcd is another one, which has lost the log.
+        let other = Etcd::start(Cluster::new().flag("--initial-cluster-token=other")).unwrap();
+        let options = EtcdOptions::new(&other.endpoints()[0], &place.prefix).unwrap();
+        let store = place.builder("b").etcd(options).open().await.unwrap();
+        put_surely(&store, "2").await;
+        assert_eq!(store.stats().epoch, 2);
+
+        way.clear();
+        deaf.put_raw("t", "3", "x").await.unwrap_err();
+        put_surely(&store, "4").await;
+        assert_eq!(ids(&store).await, ["1", "2", "4"]);
+        let _ = deaf.close().await;
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn who_recovers_waits_for_what_a_slower_process_holds() {
+    let Some(mut place) = place_without_flushes() else {
+        return;
+    };
+    place.settings.etcd_recovery_wait = Duration::from_secs(15);
+    let proxy = TcpProxy::start(place.etcd.address(0), 3).unwrap();
+    run(async {
+        let way = FaultInjectingStore::new(place.objects.clone(), 3);
+        let ost = Ost::from_object_store(Arc::new(way.clone()), "base").unwrap();
+        let slower = Builder::from_ost(ost)
+            .name("slower")
+            .settings(place.settings.clone())
+            .etcd(place.options());
+        let slower = slower.open().await.unwrap();
+        let options = EtcdOptions::new(&proxy.endpoint(), &place.prefix).unwrap();
+        let first = place.builder("first").etcd(options).open().await.unwrap();
+        assert_eq!(first.instances().await.unwrap().len(), 2);
+        // The slower one alone sees its commit, and cannot save it for now.
+        proxy.set_faults(ProxyFaults::black_hole()).unwrap();
+        slower.put_raw("t", "held", "x").await.unwrap();
+        way.inject(Fault::on_any());
+        place.wipe_keys();
+        // What the proxy has held back gets lost.
+        proxy.cut();
+        proxy.set_faults(ProxyFaults::default()).unwrap();
+        wait_until("the recovery has begun", async || {
+            count_objects(&place.ost, "recovery/").await > 0
+                || count_objects(&place.ost, "epochs/").await > 1
+        })
+        .await;
+        way.clear();
+        put_surely(&first, "after").await;
+        assert_eq!(ids(&first).await, ["after", "held"]);
+        slower.close().await.unwrap();
+        first.close().await.unwrap();
     });
 }
