@@ -58,6 +58,37 @@ fn processes_share_a_store_and_find_everything_again() {
     });
 }
 
+/// One that had looked for the store just before another had made it was told that the prefix belongs to another store.
+#[test]
+fn of_first_starts_at_once_all_have_the_one_store_that_is_made() {
+    const STARTS: usize = 6;
+    let Some(place) = Place::new() else {
+        return;
+    };
+    run(async {
+        for round in 0..10 {
+            let (prefix, ost) = (format!("/round/{round}"), ost::Ost::memory());
+            let starts = (0..STARTS).map(|number| {
+                let builder = place.builder_at(&prefix, ost.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(number as u64)).await;
+                    builder.open().await
+                })
+            });
+            let started = futures::future::join_all(starts.collect::<Vec<_>>()).await;
+            let stores: Vec<_> = started
+                .into_iter()
+                .map(|start| start.unwrap().unwrap())
+                .collect();
+            let first = stores[0].stats().store;
+            assert!(stores.iter().all(|store| store.stats().store == first));
+            for store in stores {
+                store.close().await.unwrap();
+            }
+        }
+    });
+}
+
 /// How many requests of each of these kinds etcd has answered.
 fn requests(place: &Place, methods: &[&str]) -> Vec<u64> {
     let mut stream = TcpStream::connect(place.etcd.address(0)).unwrap();
