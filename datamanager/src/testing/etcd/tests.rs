@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use super::*;
 use crate::testing::{LostReplies, ProxyFaults, Reply, TcpProxy, cpu_time};
 
