@@ -39,8 +39,9 @@ const UNCLEAR_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A transaction on its way into the log.
 pub(crate) struct CommitRequest {
-    /// The epoch and position that it read.
+    /// The epoch, the lineage and the position that it read.
     pub(crate) epoch: u32,
+    pub(crate) lineage: u64,
     pub(crate) snapshot_seq: u64,
     pub(crate) reads: ReadSet,
     pub(crate) tokens: Vec<Token>,
@@ -122,6 +123,8 @@ pub(crate) struct Committer {
     pub(crate) settings: Arc<Settings>,
     pub(crate) requests: mpsc::Receiver<CommitRequest>,
     pub(crate) commands: mpsc::Receiver<Command>,
+    /// Transactions that have met the end of the log: they are for the next epoch to decide.
+    pub(crate) postponed: Vec<CommitRequest>,
     /// Names this process in the records that it writes.
     pub(crate) writer: u64,
 }
@@ -143,6 +146,9 @@ impl Committer {
             }
             self.state.fail(&error);
             self.requests.close();
+            for request in std::mem::take(&mut self.postponed) {
+                let _ = request.reply.send(Err(self.state.failure()));
+            }
             while let Some(request) = self.requests.recv().await {
                 let _ = request.reply.send(Err(self.state.failure()));
             }
@@ -176,6 +182,11 @@ impl Committer {
         loop {
             if !Arc::ptr_eq(&log, &self.log) {
                 return Ok(Served::Renewed);
+            }
+            if !self.is_sealed() && !self.postponed.is_empty() {
+                let requests = std::mem::take(&mut self.postponed);
+                self.commit(requests).await?;
+                continue;
             }
             if self.is_sealed() && next_epoch.is_none() {
                 next_epoch = Some(self.opener.clone().wait_for_epoch(self.state.epoch() + 1));
@@ -272,6 +283,11 @@ impl Committer {
     /// Commits what is queued when the store is closed.
     async fn drain(&mut self) -> Result<(), Error> {
         self.requests.close();
+        for request in std::mem::take(&mut self.postponed) {
+            let _ = request.reply.send(Err(Error::unavailable(
+                "the store was closed between two epochs",
+            )));
+        }
         while let Some(request) = self.requests.recv().await {
             if self.is_sealed() {
                 let _ = request.reply.send(Err(Error::unavailable(
@@ -344,7 +360,7 @@ impl Committer {
                 }
                 Settled::Lost => requests = batch.take_back(),
                 Settled::Ended => {
-                    batch.answer_all(|| Error::conflicting(Conflict::Epoch));
+                    self.postponed = batch.take_back();
                     return Ok(());
                 }
                 Settled::Refused(error) => {
@@ -493,8 +509,11 @@ impl Committer {
 
     /// Whether anything that the request rests on has changed in the applied state.
     async fn check_applied(&self, request: &CommitRequest, time: Timestamp) -> Result<(), Error> {
-        if request.epoch != self.state.epoch() {
-            return Err(Error::conflicting(Conflict::Epoch));
+        if request.lineage != self.state.view().lineage {
+            return Err(Error::conflicting(match request.epoch {
+                epoch if epoch == self.state.epoch() => Conflict::TooOld,
+                _ => Conflict::Epoch,
+            }));
         }
         if let Some(since) = &self.state.view().control.maintenance
             && !mutation::is("commit-in-maintenance")
@@ -518,6 +537,7 @@ impl Committer {
             .check(&request.reads, request.snapshot_seq)
             .map_err(Error::conflicting)?;
         for token in &request.tokens {
+            // One that another process has given out may rest on a branch that was given up.
             if token.epoch != self.state.epoch() {
                 return Err(Error::conflicting(Conflict::Epoch));
             }

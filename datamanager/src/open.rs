@@ -350,7 +350,13 @@ impl Builder {
         if !existed && !Store::exists(&self.ost).await? {
             let environment = opener.environment.as_ref();
             store::probe(&self.ost, environment).await?;
-            opener.prepare_log(kind, None, 1, Position::START).await?;
+            if let Err(error) = opener.prepare_log(kind, None, 1, Position::START).await {
+                // The log may be that of a store which another process has made meanwhile; opening it shows whether it fits.
+                return match Store::exists(&self.ost).await? {
+                    true => Ok(lock),
+                    false => Err(error),
+                };
+            }
             let place = opener.place(kind);
             Store::create(&self.ost, environment, place, self.settings.log_bytes_max).await?;
         }
@@ -415,6 +421,7 @@ fn start(
         settings: settings.clone(),
         requests: request_receiver,
         commands: command_receiver,
+        postponed: Vec::new(),
         writer: u64::from_le_bytes(writer),
     };
     let hold = Arc::new(Hold {

@@ -11,13 +11,15 @@ use ost::Ost;
 use crate::environment::{Environment, run_blocking};
 #[cfg(feature = "etcd")]
 use crate::epoch::EtcdPlace;
-use crate::epoch::{EpochFile, LogPlace};
+use crate::epoch::{EpochCause, EpochFile, LogPlace};
 use crate::failpoint;
 use crate::file_set::{FileContext, FileSet};
 use crate::history::History;
 #[cfg(feature = "etcd")]
 use crate::log::{EtcdLog, EtcdLogOptions, EtcdSession};
-use crate::log::{FileLog, FileLogOptions, FileLogReader, Log, ObjectLog, ObjectLogOptions};
+use crate::log::{
+    FileLog, FileLogOptions, FileLogReader, Log, ObjectLog, ObjectLogOptions, WalObjects,
+};
 use crate::registry::{ObjectRegistry, Registry};
 use crate::state::{OpenLog, State};
 use crate::store::{self, DamagedManifest, Store};
@@ -28,6 +30,9 @@ use crate::{Error, ErrorKind, LogKind, Position, Settings};
 const EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// The same where a request to a bucket is paid for.
 const REMOTE_EPOCH_PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Records of a log that has ended which a process reads to go on with what it knows.
+const FINISHED_RECORDS_MAX: u64 = 10_000;
 
 /// How often the store is read before it is believed that something is missing, and how soon again.
 const ATTEMPTS_MAX: u32 = 5;
@@ -55,6 +60,8 @@ pub(crate) struct Opener {
 struct Found {
     id: StoreId,
     files: Arc<FileSet>,
+    /// Why its epoch was begun.
+    cause: EpochCause,
     kind: LogKind,
     log: Arc<dyn Log>,
     damaged_manifest: Option<DamagedManifest>,
@@ -119,7 +126,13 @@ impl Opener {
                 state.store()
             )));
         }
-        state.renew(found.files.clone(), found.open_log());
+        let is_same_data = found.cause != EpochCause::Import;
+        if is_same_data {
+            self.finish_epoch(&found, state).await?;
+        }
+        let now = self.environment.steady_time();
+        let (files, log) = (found.files.clone(), found.open_log());
+        state.renew(files, log, is_same_data, now);
         self.replay(&found, state).await?;
         state.publish_renewed();
         failpoint::pass("epoch-read");
@@ -128,6 +141,35 @@ impl Opener {
             "went on from manifest {:?}", state.view().files.manifest.key()
         );
         Ok(found.log)
+    }
+
+    /// Applies what is left of the log that has ended before the epoch that was found, if that is not much and is all that is
+    /// missing: then everything that was known in it goes on to be known (R14).
+    async fn finish_epoch(&self, found: &Found, state: &mut State) -> Result<(), Error> {
+        let manifest = &found.files.manifest;
+        let (last, base) = (state.position(), manifest.covered);
+        let missing = base.seq.saturating_sub(last.seq);
+        if manifest.epoch != state.epoch() + 1
+            || base.epoch != state.epoch()
+            || !(1..=FINISHED_RECORDS_MAX).contains(&missing)
+        {
+            return Ok(());
+        }
+        let objects = WalObjects::new(self.ost.clone(), found.id, base.epoch);
+        let mut left = objects.read_from(last.seq + 1);
+        while let Some(record) = left.next().await {
+            // Whatever is wrong with it, the state begins anew.
+            match record {
+                Ok(record) if crate::log::follows(state.position(), &record) => {
+                    state.apply(record)?;
+                }
+                _ => break,
+            }
+            if state.position().seq >= base.seq {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Whether other processes may write to the store.
@@ -152,6 +194,7 @@ impl Opener {
         Ok(Found {
             id: store.id,
             files: Arc::new(files),
+            cause: store.epoch.cause,
             kind,
             log,
             damaged_manifest: store.damaged_manifest,

@@ -13,6 +13,9 @@ use crate::{Error, Position, Timestamp};
 #[derive(Clone, Debug)]
 pub(crate) struct ReadView {
     pub(crate) epoch: u32,
+    /// Rises when this process begins anew and may have applied something that is not part of the log: what was read before
+    /// cannot be checked against what has been written since (R14).
+    pub(crate) lineage: u64,
     pub(crate) position: Position,
     /// The time of the newest record: what has expired by then is gone for every process.
     pub(crate) time: Timestamp,

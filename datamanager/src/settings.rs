@@ -118,6 +118,7 @@ pub struct Settings {
     pub etcd_compaction_interval: Duration,
     /// With a log in etcd: how long a process that finds the log lost waits for the others before it ends the epoch, and how
     /// long a commit is acknowledged without having looked for such a process. Default 15 s. Equal in all processes.
+    /// Processes look for one another every 5 s, so what is below 10 s is for tests: one that is heard too late cannot object.
     pub etcd_recovery_wait: Duration,
     /// A log segment ends when it holds so many records. Default 1,000.
     pub segment_records_max: u32,

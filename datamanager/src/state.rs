@@ -201,6 +201,8 @@ pub(crate) struct State {
     retired: VecDeque<Weak<Memtable>>,
     /// Whether the state is being brought up to date and readers still see the one before it.
     renewing: bool,
+    /// While it is, what was applied last before, if it is still to be seen whether that is part of the log.
+    to_be_met: Option<Position>,
 }
 
 impl State {
@@ -233,33 +235,83 @@ impl State {
             window,
             retired: VecDeque::new(),
             renewing: false,
+            to_be_met: None,
         }
     }
 
     /// Begins anew with what a manifest describes: one of another epoch, or one that is further than this process has come
     /// (R14, R15). Snapshots go on with what they hold. What is applied from here on is seen by readers after
     /// [`State::publish_renewed`].
-    pub(crate) fn renew(&mut self, files: Arc<FileSet>, log: OpenLog) {
+    ///
+    /// If the manifest holds what has been applied and nothing else, the window of conflicts goes on as well; `is_same_data` says
+    /// that its epoch was not begun with other data. Within an epoch transactions go on if what was applied last is met again: it
+    /// may have been on a branch of the log that was given up.
+    pub(crate) fn renew(
+        &mut self,
+        files: Arc<FileSet>,
+        log: OpenLog,
+        is_same_data: bool,
+        now: Duration,
+    ) {
         let memtables = self.view.memtables.clone();
         self.retired.extend(memtables.iter().map(Arc::downgrade));
         self.active = Arc::new(Memtable::default());
         self.active_records = 0;
         self.frozen.clear();
+        let (last, covered_before) = (self.view.position, self.view.files.manifest.covered.seq);
+        let goes_on = is_same_data
+            && files.manifest.epoch == self.view.epoch + 1
+            && files.manifest.covered == last;
+        let lineage = self.view.lineage;
+        if goes_on {
+            for memtable in memtables.iter() {
+                self.window.retire(memtable, RetiredKeys::of(memtable), now);
+            }
+            self.window.add(self.active.clone());
+            self.window.trim(now, covered_before);
+        } else {
+            self.window = ConflictWindow::new(
+                files.manifest.covered.seq,
+                self.active.clone(),
+                self.settings.conflict_window_bytes_max,
+            );
+        }
+        let is_same_epoch = files.manifest.epoch == self.view.epoch;
         self.view = view_of(files, &self.active);
-        self.window = ConflictWindow::new(
-            self.view.position.seq,
-            self.active.clone(),
-            self.settings.conflict_window_bytes_max,
-        );
+        self.view.lineage = match goes_on || is_same_epoch {
+            true => lineage,
+            false => lineage + 1,
+        };
+        // An attempt that was broken off has seen a part of the log only.
+        if !self.renewing {
+            self.to_be_met = is_same_epoch.then_some(last);
+        }
+        self.meet(self.view.position);
         self.checkpoint_records = checkpoint_records(&self.settings, log.kind);
         self.shared.recent.restart(self.view.position);
         self.shared.log.store(Arc::new(log));
         self.renewing = true;
     }
 
+    /// Notes that a record of this position is part of the log.
+    fn meet(&mut self, position: Position) {
+        if let Some(last) = self.to_be_met
+            && position.seq >= last.seq
+        {
+            self.to_be_met = None;
+            // What lies before a manifest's position is older than the window reaches.
+            let is_known = position == last || position.seq > last.seq;
+            self.view.lineage += u64::from(!is_known);
+        }
+    }
+
     /// Shows readers what was renewed.
     pub(crate) fn publish_renewed(&mut self) {
         self.renewing = false;
+        if self.to_be_met.take().is_some() {
+            // The log ends before it.
+            self.view.lineage += 1;
+        }
         self.publish();
         self.limit_snapshots();
         self.shared.applied_seq.send_replace(self.view.position.seq);
@@ -313,6 +365,7 @@ impl State {
             )));
         }
         self.view.position = record.position;
+        self.meet(record.position);
         self.view.time = self.view.time.max(record.time);
         self.active_records += 1;
         let mut control_changed = matches!(record.body, RecordBody::Control(_));
@@ -509,6 +562,7 @@ fn view_of(files: Arc<FileSet>, active: &Arc<Memtable>) -> ReadView {
     let manifest = &files.manifest;
     ReadView {
         epoch: manifest.epoch,
+        lineage: 0,
         position: manifest.covered,
         time: manifest.covered_time,
         control: Arc::new(manifest.control.clone()),

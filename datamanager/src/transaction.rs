@@ -372,6 +372,7 @@ impl Transaction {
             let ticket = Arc::new(CommitTicket::new());
             let request = CommitRequest {
                 epoch: self.snapshot.view().epoch,
+                lineage: self.snapshot.view().lineage,
                 snapshot_seq: self.snapshot.position().seq,
                 reads: match is_last {
                     true => std::mem::take(&mut self.reads),

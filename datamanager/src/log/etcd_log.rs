@@ -13,6 +13,7 @@
 
 mod append;
 mod blobs;
+mod branch;
 mod budget;
 mod chain;
 mod check;
@@ -114,6 +115,8 @@ struct Inner {
     recovering: tokio::sync::Mutex<()>,
     /// The log that this process used before this one, for as long as it may hold what this one has not read yet.
     previous: Mutex<Option<Arc<Inner>>>,
+    /// Whether everything that was there has been applied once: what does not fit from now on is a branch.
+    is_followed: AtomicBool,
     /// Whether this process has ended the log of a lost etcd.
     has_sealed: AtomicBool,
     /// Whether the next epoch has been seen: nothing that is appended here from then on is known to count.
@@ -186,6 +189,7 @@ impl EtcdLog {
             answered: Mutex::new(None),
             recovering: tokio::sync::Mutex::new(()),
             previous: Mutex::new(None),
+            is_followed: AtomicBool::new(false),
             has_sealed: AtomicBool::new(false),
             is_superseded: AtomicBool::new(false),
             cluster: options.cluster,
@@ -292,6 +296,7 @@ impl LogReader for EtcdLog {
     }
 
     fn tail(&self, after: Position) -> BoxStream<'_, Result<Record, Error>> {
+        self.inner.is_followed.store(true, Ordering::SeqCst);
         self.inner.tail(after)
     }
 }

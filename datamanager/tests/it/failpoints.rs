@@ -263,7 +263,9 @@ mod in_etcd {
     }
 
     fn start() -> Option<Etcd> {
-        crate::etcd::is_installed().then(|| Etcd::start(Cluster::new()).unwrap())
+        Etcd::can_run()
+            .unwrap()
+            .then(|| Etcd::start(Cluster::new()).unwrap())
     }
 
     #[test]

@@ -64,6 +64,9 @@ impl Inner {
                     if matches!(registered, Registered::Changed) && look.store.is_some() {
                         continue;
                     }
+                    if let Some(head) = look.head.as_ref().filter(|_| !self.read_only) {
+                        self.keep_branch(head).await?;
+                    }
                     self.note_end(&end);
                     self.checked_outages.store(outages, Ordering::SeqCst);
                     self.condition.send_replace(Condition::Good);

@@ -150,7 +150,7 @@ impl Inner {
     }
 
     /// Keeps records that do not fit behind what the object storage has, for people to look at: nothing reads them.
-    async fn keep_fork<'a>(
+    pub(super) async fn keep_fork<'a>(
         &self,
         records: impl Iterator<Item = &'a HeldRecord>,
     ) -> Result<(), Error> {

@@ -138,6 +138,20 @@ impl Held {
         Ok(())
     }
 
+    /// Gives up the records from number `seq` on.
+    pub(super) fn give_up_from(&self, seq: u64) {
+        let mut state = self.state();
+        while let Some((last, _)) = state.records.back()
+            && last.position.seq >= seq
+        {
+            let bytes = last.bytes.len() as u64;
+            state.bytes -= bytes;
+            state.records.pop_back();
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
     /// Asks for everything up to `seq` to be stored soon.
     pub(super) fn want(&self, seq: u64) {
         let mut state = self.state();
@@ -211,6 +225,9 @@ mod tests {
             held.note_stored(other).unwrap_err().kind(),
             crate::ErrorKind::Corrupt
         );
+        held.push(record(6), Duration::ZERO);
+        held.give_up_from(6);
+        assert_eq!((held.last(), held.amount().bytes), (position(5), 10));
         held.note_stored(position(9)).unwrap();
         assert_eq!((held.stored(), held.last()), (position(9), position(9)));
         assert_eq!(held.amount().bytes, 0);

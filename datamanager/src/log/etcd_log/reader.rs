@@ -1,5 +1,7 @@
 //! Reading the log: from etcd what is there, from the object storage what is not (R1).
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use etcd_client::{GetOptions, KeyValue, Txn, TxnOp, TxnOpResponse};
 use futures::stream::{self, BoxStream};
@@ -37,7 +39,7 @@ pub(super) struct Look {
     pub(super) revision: i64,
 }
 
-fn ended(error: String) -> Error {
+pub(super) fn ended(error: String) -> Error {
     Error::new(ErrorKind::Compacted, error)
 }
 
@@ -140,6 +142,9 @@ impl Inner {
             }
             self.suspect("its head is behind what was read before");
             return Err(Error::unavailable("etcd has lost the end of the log"));
+        }
+        if self.is_on_branch(after, &look.kvs)? {
+            return Err(self.leave_branch(after).await);
         }
         let records = self.decode_page(after, &look.kvs).await?;
         if !records.is_empty() {
@@ -269,6 +274,9 @@ impl Inner {
                 break;
             }
             if record.predecessor != last.record {
+                if records.is_empty() && self.is_followed.load(Ordering::SeqCst) {
+                    return Err(self.leave_branch(after).await);
+                }
                 let what = format!(
                     "record {} on the object storage follows record {}, not {}, which was read before",
                     record.position.seq, record.predecessor, last.record

@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use datamanager::testing::{ProxyFaults, TcpProxy};
 use datamanager::{
-    Durability, ErrorKind, ExportOptions, ImportOptions, LogKind, Mode, Outcome, ScanOptions,
+    Durability, ErrorKind, EtcdOptions, ExportOptions, ImportOptions, LogKind, Mode, Outcome,
+    ScanOptions,
 };
 use ost::{Fault, Operation};
 
@@ -53,6 +55,37 @@ fn processes_share_a_store_and_find_everything_again() {
         let verification = place.builder("verify").verify().await.unwrap();
         assert!(verification.is_sound(), "{:?}", verification.damage);
         assert_eq!(verification.records, 21);
+    });
+}
+
+/// One that had looked for the store just before another had made it was told that the prefix belongs to another store.
+#[test]
+fn of_first_starts_at_once_all_have_the_one_store_that_is_made() {
+    const STARTS: usize = 6;
+    let Some(place) = Place::new() else {
+        return;
+    };
+    run(async {
+        for round in 0..10 {
+            let (prefix, ost) = (format!("/round/{round}"), ost::Ost::memory());
+            let starts = (0..STARTS).map(|number| {
+                let builder = place.builder_at(&prefix, ost.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(number as u64)).await;
+                    builder.open().await
+                })
+            });
+            let started = futures::future::join_all(starts.collect::<Vec<_>>()).await;
+            let stores: Vec<_> = started
+                .into_iter()
+                .map(|start| start.unwrap().unwrap())
+                .collect();
+            let first = stores[0].stats().store;
+            assert!(stores.iter().all(|store| store.stats().store == first));
+            for store in stores {
+                store.close().await.unwrap();
+            }
+        }
     });
 }
 
@@ -303,6 +336,7 @@ fn with_durability_object_storage_an_acknowledged_commit_is_on_it() {
     });
 }
 
+/// Field case DM-17: keys that were to expire never did, as their time was given to etcd in a wrong unit.
 #[test]
 fn a_process_that_vanishes_leaves_the_list_within_15_seconds() {
     let Some(place) = Place::new() else {
@@ -313,6 +347,13 @@ fn a_process_that_vanishes_leaves_the_list_within_15_seconds() {
     run(async {
         let store = place.open("staying").await;
         assert_eq!(store.instances().await.unwrap().len(), 2);
+        let leases = place.etcd.etcdctl(&["lease", "list"]).unwrap();
+        let leases: Vec<&str> = leases.lines().filter(|line| !line.contains(' ')).collect();
+        assert_eq!(leases.len(), 2);
+        for lease in leases {
+            let told = place.etcd.etcdctl(&["lease", "timetolive", lease]).unwrap();
+            assert!(told.contains("granted with TTL(10s)"), "{told}");
+        }
         gone.shutdown_background();
         let began = Instant::now();
         wait_until("it leaves the list", async || {
@@ -370,6 +411,49 @@ fn maintenance_and_an_import_reach_all_processes_and_operators_see_it_in_etcd() 
         wait_until("the log is recovered", async || store.stats().epoch == 3).await;
         assert_eq!(ids(&store).await, ["after", "old"]);
         store.close().await.unwrap();
+    });
+}
+
+/// Field case IE-04: the status said that maintenance was on, though a process had not entered it yet.
+#[test]
+fn a_process_that_is_not_in_maintenance_yet_is_shown_so_and_holds_up_an_import() {
+    let Some(mut place) = Place::new() else {
+        return;
+    };
+    place.settings.import_wait_max = Duration::from_secs(1);
+    let proxy = TcpProxy::start(place.etcd.address(0), 7).unwrap();
+    run(async {
+        let options = EtcdOptions::new(&proxy.endpoint(), &place.prefix).unwrap();
+        let far = place.builder("far").etcd(options).open().await.unwrap();
+        let near = place.open("near").await;
+        near.put_raw("t", "1", "x").await.unwrap();
+        let mut export = near.export(ExportOptions::new()).await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(piece) = export.next().await.unwrap() {
+            bytes.extend_from_slice(&piece);
+        }
+        proxy.set_faults(ProxyFaults::black_hole()).unwrap();
+        near.maintenance_on().await.unwrap();
+        let modes = async || {
+            let listed = near.instances().await.unwrap();
+            let modes = listed.into_iter().map(|listed| listed.mode);
+            modes.collect::<Vec<Mode>>()
+        };
+        assert_eq!(modes().await, [Mode::Normal, Mode::Maintenance]);
+        let input = std::io::Cursor::new(bytes.clone());
+        let error = near.import(input, ImportOptions::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.to_string().contains(far.instance()), "{error}");
+        proxy.cut();
+        proxy.set_faults(ProxyFaults::default()).unwrap();
+        wait_until("both are in maintenance", async || {
+            modes().await == [Mode::Maintenance, Mode::Maintenance]
+        })
+        .await;
+        let input = std::io::Cursor::new(bytes);
+        near.import(input, ImportOptions::new()).await.unwrap();
+        far.close().await.unwrap();
+        near.close().await.unwrap();
     });
 }
 

@@ -119,6 +119,7 @@ fn commits_go_on_while_the_leader_of_three_nodes_is_killed() {
     });
 }
 
+/// Field case OP-08: one dead endpoint of three stopped the service.
 #[test]
 fn a_dead_endpoint_is_passed_over_and_a_dead_etcd_is_named() {
     let Some(place) = Place::new() else {
@@ -127,6 +128,8 @@ fn a_dead_endpoint_is_passed_over_and_a_dead_etcd_is_named() {
     run(async {
         let nobody = "http://127.0.0.1:1";
         let both = format!("{nobody},{}", place.etcd.endpoints()[0]);
+        let mixed = EtcdOptions::new(&format!("{both},https://b"), &place.prefix).unwrap_err();
+        assert!(mixed.to_string().contains("mix of http"), "{mixed}");
         let options = EtcdOptions::new(&both, &place.prefix).unwrap();
         let store = place.builder("a").etcd(options).open().await.unwrap();
         store.put_raw("t", "1", "x").await.unwrap();
@@ -138,6 +141,7 @@ fn a_dead_endpoint_is_passed_over_and_a_dead_etcd_is_named() {
     });
 }
 
+/// Field case OP-04: all calls failed after some minutes, as the token had run out.
 #[test]
 fn an_expired_token_is_renewed_and_a_wrong_password_is_named() {
     let password = "secret";
@@ -148,11 +152,21 @@ fn an_expired_token_is_renewed_and_a_wrong_password_is_named() {
     run(async {
         let options = || place.options().user("root", password);
         let store = place.builder("a").etcd(options()).open().await.unwrap();
+        let reader = place.builder("b").etcd(options()).open().await.unwrap();
         store.put_raw("t", "1", "x").await.unwrap();
-        // Longer than the token lives, and shorter than a renewal of the registration.
+        // Longer than the token lives, and shorter than until a renewal of the registration.
         tokio::time::sleep(Duration::from_secs(3)).await;
         store.put_raw("t", "2", "x").await.unwrap();
         assert_eq!(ids(&store).await.len(), 2);
+        wait_until("the watch goes on", async || {
+            reader.count("t").await.unwrap() == 2
+        })
+        .await;
+        // So does the lease: the registration has been renewed by now, and is compared by each append.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        store.put_raw("t", "3", "x").await.unwrap();
+        assert_eq!(store.instances().await.unwrap().len(), 2);
+        reader.close().await.unwrap();
         store.close().await.unwrap();
         let wrong = place.options().user("root", "other");
         let error = place.builder("a").etcd(wrong).open().await.unwrap_err();

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use datamanager::testing::ChildProcess;
+use datamanager::testing::{ChildProcess, Etcd};
 use datamanager::{Builder, ErrorKind, EtcdOptions, Settings};
 use ost::Ost;
 
-use super::place::{ids, installed, run};
+use super::place::{ids, run};
 
 /// Makes an authority, and a certificate of it that serves both sides, in `directory`.
 fn make_certificates(directory: &Path) {
@@ -54,7 +54,7 @@ fn start_etcd(directory: &Path) -> (ChildProcess, String) {
 
 #[test]
 fn certificates_of_both_sides_are_checked() {
-    if !installed() {
+    if !Etcd::can_run().unwrap() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! An etcd, an object storage, and the workers that use them for one store.
 
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use datamanager::{DataManager, Error};
 use ost::testing::S3Server;
 use tempfile::TempDir;
 
-use super::super::place::{installed, run, say};
+use super::super::place::run;
 use super::progress::Progress;
 use super::task::{File, TASK, Task, Tuning};
 
@@ -57,7 +58,7 @@ impl Deployment {
     }
 
     pub(super) fn start_with(cluster: Cluster) -> Option<Deployment> {
-        if !installed() {
+        if !Etcd::can_run().unwrap() {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -343,10 +344,12 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.directory.disable_cleanup(true);
-            say(&format!(
-                "histories, logs and objects of all processes are in {}",
+            let kept = format!(
+                "histories, logs and objects of all processes are in {}\n",
                 self.directory.path().display()
-            ));
+            );
+            // There is nobody to tell if that fails.
+            let _ = std::io::stderr().write_all(kept.as_bytes());
         }
     }
 }
