@@ -324,9 +324,20 @@ impl Builder {
         if !existed && !Store::exists(&self.ost).await? {
             let environment = opener.environment.as_ref();
             store::probe(&self.ost, environment).await?;
-            opener.prepare_log(kind, None, 1, Position::START).await?;
-            let place = opener.place(kind);
-            Store::create(&self.ost, environment, place, self.settings.log_bytes_max).await?;
+            match opener.prepare_log(kind, None, 1, Position::START).await {
+                Ok(()) => {
+                    let place = opener.place(kind);
+                    let log_bytes_max = self.settings.log_bytes_max;
+                    Store::create(&self.ost, environment, place, log_bytes_max).await?;
+                }
+                // What stands in the log's place may be this store, made by another process just now.
+                Err(error) if error.kind() == ErrorKind::Invalid => {
+                    if !Store::exists(&self.ost).await? {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(lock)
     }
