@@ -1,5 +1,6 @@
 //! Stores with a log in a real etcd.
 
+mod begun_together;
 mod commits;
 mod epochs;
 mod faults;

@@ -154,7 +154,7 @@ impl EtcdClient {
         }
         let url = self.options.endpoints[endpoint].as_str();
         let client = Client::connect([url], Some(self.connect_options())).await?;
-        Ok(Connection::Etcd(client))
+        Ok(Connection::Etcd(Box::new(client)))
     }
 
     fn connect_options(&self) -> ConnectOptions {

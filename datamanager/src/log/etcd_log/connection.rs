@@ -43,7 +43,7 @@ impl From<etcd_client::Error> for RequestFailure {
 /// A connection to one endpoint.
 #[derive(Clone)]
 pub(super) enum Connection {
-    Etcd(Client),
+    Etcd(Box<Client>),
     #[cfg(feature = "testing")]
     Simulated(SimulatedEndpoint),
 }
@@ -135,7 +135,8 @@ impl Connection {
                     .with_fragment();
                 let watch = client.watch_client();
                 let mut watch = watch.max_decoding_message_size(ANSWER_BYTES_MAX);
-                Ok(Watch::Etcd(watch.watch(prefix, Some(options)).await?))
+                let stream = watch.watch(prefix, Some(options)).await?;
+                Ok(Watch::Etcd(Box::new(stream)))
             }
             #[cfg(feature = "testing")]
             Connection::Simulated(endpoint) => {
@@ -147,7 +148,7 @@ impl Connection {
 
 /// A watch of keys.
 pub(super) enum Watch {
-    Etcd(WatchStream),
+    Etcd(Box<WatchStream>),
     #[cfg(feature = "testing")]
     Simulated(SimulatedWatch),
 }
@@ -211,5 +212,6 @@ fn was_refused_connection(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(feature = "testing")]
+#[cfg(test)]
 mod tests;

@@ -142,11 +142,10 @@ fn data_files() -> Vec<(String, Bytes)> {
             ost.get(&path).await.unwrap()
         })
     };
-    let options = |compression, block_bytes| {
-        let mut options = DataFileOptions::default();
-        options.compression = compression;
-        options.block_bytes_target = block_bytes;
-        options
+    let options = |compression, block_bytes| DataFileOptions {
+        compression,
+        block_bytes_target: block_bytes,
+        ..DataFileOptions::default()
     };
     vec![
         ("plain".to_owned(), file(options(Compression::None, 64), 12)),

@@ -393,10 +393,8 @@ fn check_duplicates(operations: &[PbTxnRequestOp]) -> Result<(), Refusal> {
     let mut deleted = Vec::new();
     for operation in operations {
         match &operation.request {
-            Some(PbTxnOpRequest::RequestPut(request)) => {
-                if !put.insert(request.key.as_slice()) {
-                    return Err(DUPLICATE_KEY);
-                }
+            Some(PbTxnOpRequest::RequestPut(request)) if !put.insert(request.key.as_slice()) => {
+                return Err(DUPLICATE_KEY);
             }
             Some(PbTxnOpRequest::RequestDeleteRange(request)) => {
                 deleted.push(KeyRange::new(&request.key, &request.range_end));

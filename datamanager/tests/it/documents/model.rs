@@ -202,13 +202,17 @@ struct Place {
 impl Place {
     fn new(kind: Kind, seed: u64) -> Place {
         let site = Site::new(seed).with_busy_jobs();
-        Place {
-            #[cfg(feature = "etcd")]
-            etcd: match kind {
-                Kind::Objects => None,
-                Kind::Etcd => Some(datamanager::testing::SimulatedEtcd::new(&site.simulation)),
+        match kind {
+            Kind::Objects => Place {
+                site,
+                #[cfg(feature = "etcd")]
+                etcd: None,
             },
-            site,
+            #[cfg(feature = "etcd")]
+            Kind::Etcd => Place {
+                etcd: Some(datamanager::testing::SimulatedEtcd::new(&site.simulation)),
+                site,
+            },
         }
     }
 

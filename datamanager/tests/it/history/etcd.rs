@@ -1,5 +1,6 @@
 //! The etcd of a run, and what goes wrong with it.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use super::plan::Danger;
 use crate::site::Site;
 
 const PREFIX: &str = "/dm";
+/// How old what etcd is put back to is, at least: every process has seen more by then, and has renewed its registration.
+const SNAPSHOT_AGE_MIN: Duration = Duration::from_secs(12);
 
 /// An etcd that all processes share, and its trouble with the time of its end.
 #[derive(Clone)]
@@ -25,8 +28,8 @@ pub(super) struct Etcd {
 #[derive(Default)]
 struct State {
     trouble: Option<(Duration, Trouble)>,
-    /// What it held at some time.
-    snapshot: Option<SimulatedEtcdSnapshot>,
+    /// What it held at some times.
+    snapshots: VecDeque<(Duration, SimulatedEtcdSnapshot)>,
     losses: usize,
 }
 
@@ -86,10 +89,18 @@ impl Etcd {
     pub(super) fn go_on(&self, now: Duration, danger: Danger, random: &mut SeededRandom) {
         let mut state = self.state.lock().unwrap();
         if random.below(100) == 0 {
-            state.snapshot = Some(self.etcd.snapshot());
+            let snapshot = self.etcd.snapshot();
+            state.snapshots.push_back((now, snapshot));
+        }
+        while state
+            .snapshots
+            .get(1)
+            .is_some_and(|(at, _)| now - *at >= SNAPSHOT_AGE_MIN)
+        {
+            state.snapshots.pop_front();
         }
         match state.trouble {
-            Some((ends, _)) if now >= ends => self.end(&mut state),
+            Some((ends, _)) if now >= ends => self.end(&mut state, now),
             None if random.below(80) == 0 => {
                 let (trouble, most) = draw_trouble(danger, random);
                 match trouble {
@@ -102,7 +113,7 @@ impl Etcd {
         }
     }
 
-    fn end(&self, state: &mut State) {
+    fn end(&self, state: &mut State, now: Duration) {
         let Some((_, trouble)) = state.trouble.take() else {
             return;
         };
@@ -111,16 +122,20 @@ impl Etcd {
             Trouble::Dead(Start::AsItWas) => self.etcd.restart(),
             Trouble::Dead(start) => {
                 state.losses += 1;
-                match (start, &state.snapshot) {
-                    (Start::FromSnapshot, Some(snapshot)) => self.etcd.restore(snapshot),
+                match (start, state.snapshots.front()) {
+                    (Start::FromSnapshot, Some((at, snapshot)))
+                        if now - *at >= SNAPSHOT_AGE_MIN =>
+                    {
+                        self.etcd.restore(snapshot)
+                    }
                     _ => self.etcd.wipe(),
                 }
             }
         }
     }
 
-    pub(super) fn end_troubles(&self) {
-        self.end(&mut self.state.lock().unwrap());
+    pub(super) fn end_troubles(&self, now: Duration) {
+        self.end(&mut self.state.lock().unwrap(), now);
         self.etcd.set_faults(EtcdFaults::default());
     }
 }

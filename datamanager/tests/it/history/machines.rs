@@ -87,7 +87,7 @@ impl<'a> Machines<'a> {
         }
         self.site.objects.set_faults(ObjectFaults::default());
         if let Some(etcd) = &self.world.etcd {
-            etcd.end_troubles();
+            etcd.end_troubles(clock.steady_time());
         }
         for machine in 0..self.lives.len() {
             if let Some((_, trouble)) = self.troubles[machine] {

@@ -38,7 +38,7 @@ impl Etcd {
         match *self {}
     }
 
-    pub(super) fn end_troubles(&self) {
+    pub(super) fn end_troubles(&self, _: Duration) {
         match *self {}
     }
 }

@@ -3,6 +3,10 @@
 use super::world::{Kind, Outcome, run};
 
 /// Runs the seeds that are asked for, or `rounds`, and returns how many and what they all came to.
+#[expect(
+    clippy::print_stdout,
+    reason = "the output of a test says which seed failed"
+)]
 fn run_seeds(kind: Kind, rounds: u64) -> (u64, Outcome) {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let first: u64 = variable("DM_SEED").unwrap_or(1);
@@ -53,8 +57,8 @@ fn processes_with_work_and_faults_of_all_kinds_give_a_history_that_is_right() {
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
-    let (rounds, sum) = run_seeds(Kind::Etcd, 4);
-    if rounds >= 4 {
+    let (rounds, sum) = run_seeds(Kind::Etcd, 3);
+    if rounds >= 3 {
         check_sum(rounds, &sum);
         assert!(sum.losses as u64 > rounds / 2, "the runs have {sum:?}");
     }
