@@ -40,6 +40,7 @@ mod error;
 mod encoder;
 mod writer;
 
+mod ahead;
 mod cache;
 mod cursor;
 mod reader;

@@ -86,6 +86,10 @@ impl BlockCache {
         block
     }
 
+    pub(super) fn contains(&self, file: u64, offset: u64) -> bool {
+        self.blocks.contains_key(&(file, offset))
+    }
+
     /// Keeps `block`, which must not be a slice of something longer.
     pub(super) fn insert(&self, file: u64, offset: u64, block: DataBlock) {
         self.blocks.insert((file, offset), block);

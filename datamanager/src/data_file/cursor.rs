@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
+use futures::poll;
 
+use super::ahead::{Ahead, BlockRun};
 use super::block::DataBlock;
-use super::contents::slice_at;
 use super::entry::DataFileEntry;
 use super::error::{Damage, DataFileError};
 use super::index::{BlockHandle, IndexPosition};
@@ -17,6 +18,10 @@ const READAHEAD_BYTES_MIN: u64 = 32 * 1024;
 
 /// How far a cursor reads ahead unless it is told otherwise.
 const READAHEAD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A walk that reads so much at once has come so far that it will hardly end soon: from then on it reads and decodes the
+/// next blocks on another thread while it gives the entries before them.
+const AHEAD_BYTES_MIN: u64 = 256 * 1024;
 
 /// Which way a cursor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub enum Direction {
 /// A walk over a range of keys of one file, made by [`DataFile::cursor`].
 ///
 /// The first block is read alone, as many walks end there; the reads after that take several blocks at once, twice
-/// as much each time.
+/// as much each time. A long walk reads while it goes on.
 ///
 /// A call that is cancelled or fails at the object storage may be repeated and loses nothing. After
 /// [`DataFileError::Corrupt`] the next call goes on behind the damaged block.
@@ -54,14 +59,23 @@ pub struct DataFileCursor {
     handles: VecDeque<BlockHandle>,
     /// Neighbouring blocks that are being read; in the walk's order.
     run: Vec<BlockHandle>,
+    /// Those behind them, which are being read meanwhile.
+    ahead: Option<Ahead>,
     /// How much the next read may ask for, beyond a single block.
     readahead_bytes: u64,
     /// Blocks that were read; in the walk's order.
-    frames: VecDeque<(BlockHandle, Bytes)>,
+    read: VecDeque<ReadBlock>,
     /// The block being decoded.
     block: Option<OpenBlock>,
     /// Decoded entries that are in the range; in the file's order.
     entries: VecDeque<DataFileEntry>,
+}
+
+/// A block that was read.
+enum ReadBlock {
+    /// It is yet to be decoded.
+    Frame(BlockHandle, Bytes),
+    Decoded(BlockHandle, Result<DataBlock, DataFileError>),
 }
 
 struct OpenBlock {
@@ -105,8 +119,9 @@ impl DataFileCursor {
             position: None,
             handles: VecDeque::new(),
             run: Vec::new(),
+            ahead: None,
             readahead_bytes: 0,
-            frames: VecDeque::new(),
+            read: VecDeque::new(),
             block: None,
             entries: VecDeque::new(),
         }
@@ -192,7 +207,8 @@ impl DataFileCursor {
     fn place(&mut self) -> Result<bool, Damage> {
         self.handles.clear();
         self.run.clear();
-        self.frames.clear();
+        self.ahead = None;
+        self.read.clear();
         self.block = None;
         self.readahead_bytes = 0;
         let index = &self.file.contents().index;
@@ -302,12 +318,25 @@ impl DataFileCursor {
 
     /// The next block, from the cache, from what was read ahead, or read now.
     ///
-    /// What is not given yet stays in `run` or `frames`, so that a call may be cancelled.
+    /// What is not given yet stays in `run`, `ahead` or `read`, so that a call may be cancelled.
     async fn next_block(&mut self) -> Result<Option<(BlockHandle, DataBlock)>, DataFileError> {
         loop {
-            if let Some((handle, frame)) = self.frames.pop_front() {
-                let block = self.file.decode_block(&frame, handle, self.fills_cache)?;
+            if !self.read.is_empty() {
+                self.go_on_ahead().await?;
+            }
+            if let Some(read) = self.read.pop_front() {
+                let (handle, block) = match read {
+                    ReadBlock::Decoded(handle, block) => (handle, block?),
+                    ReadBlock::Frame(handle, frame) => {
+                        let block = self.file.decode_block(&frame, handle, self.fills_cache)?;
+                        (handle, block)
+                    }
+                };
                 return Ok(Some((handle, block)));
+            }
+            if self.ahead.is_some() {
+                self.take_ahead().await?;
+                continue;
             }
             if self.run.is_empty() {
                 let Some(handle) = self.next_handle()? else {
@@ -322,6 +351,52 @@ impl DataFileCursor {
         }
     }
 
+    /// Begins to read what comes behind the blocks that are there, if the walk is a long one, and lets that get on.
+    async fn go_on_ahead(&mut self) -> Result<(), DataFileError> {
+        if self.ahead.is_none() && self.run.is_empty() && self.readahead_bytes >= AHEAD_BYTES_MIN {
+            let Some(handle) = self.next_handle()? else {
+                return Ok(());
+            };
+            if self.file.is_cached(handle) {
+                self.put_back(handle);
+                return Ok(());
+            }
+            self.begin_run(handle)?;
+            let run = BlockRun::new(std::mem::take(&mut self.run));
+            self.ahead = Some(Ahead::new(self.file.clone(), run, self.fills_cache));
+        }
+        if let Some(ahead) = &mut self.ahead {
+            // What it has come to is asked for when it is needed.
+            let _ = poll!(ahead.done());
+        }
+        Ok(())
+    }
+
+    /// Waits for the blocks that are being read meanwhile.
+    async fn take_ahead(&mut self) -> Result<(), DataFileError> {
+        let Some(ahead) = &mut self.ahead else {
+            return Ok(());
+        };
+        ahead.done().await;
+        let Some(ahead) = self.ahead.take() else {
+            return Ok(());
+        };
+        match ahead.into_blocks() {
+            Ok(blocks) => {
+                let blocks = blocks.into_iter();
+                self.read
+                    .extend(blocks.map(|(handle, block)| ReadBlock::Decoded(handle, block)));
+                self.read_more_next_time();
+                Ok(())
+            }
+            // The next call reads them again.
+            Err((run, error)) => {
+                self.run = run.handles;
+                Err(error)
+            }
+        }
+    }
+
     /// Puts `first` into `run`, and as many blocks after it as the next read may take.
     fn begin_run(&mut self, first: BlockHandle) -> Result<(), DataFileError> {
         self.run.push(first);
@@ -333,10 +408,7 @@ impl DataFileCursor {
             };
             bytes = bytes.saturating_add(handle.length);
             if !is_neighbour || bytes > self.readahead_bytes {
-                match self.direction {
-                    Direction::Forward => self.handles.push_front(handle),
-                    Direction::Reverse => self.handles.push_back(handle),
-                }
+                self.put_back(handle);
                 break;
             }
             self.run.push(handle);
@@ -345,32 +417,32 @@ impl DataFileCursor {
         Ok(())
     }
 
+    /// Makes `handle` the next one again.
+    fn put_back(&mut self, handle: BlockHandle) {
+        match self.direction {
+            Direction::Forward => self.handles.push_front(handle),
+            Direction::Reverse => self.handles.push_back(handle),
+        }
+    }
+
     /// Reads the blocks of `run` at once.
     async fn read_run(&mut self) -> Result<(), DataFileError> {
-        let start = self
-            .run
-            .iter()
-            .map(|handle| handle.offset)
-            .min()
-            .unwrap_or(0);
-        let end = self
-            .run
-            .iter()
-            .map(|handle| handle.end())
-            .max()
-            .unwrap_or(0);
-        let bytes = self.file.read(start..end).await?;
-        for handle in self.run.drain(..) {
-            if let Some(frame) = slice_at(&bytes, start, handle.range()) {
-                self.frames.push_back((handle, frame));
-            }
-        }
+        let run = BlockRun::new(self.run.clone());
+        let frames = run.read(&self.file).await?;
+        self.run.clear();
+        let frames = frames.into_iter();
+        self.read
+            .extend(frames.map(|(handle, frame)| ReadBlock::Frame(handle, frame)));
+        self.read_more_next_time();
+        Ok(())
+    }
+
+    fn read_more_next_time(&mut self) {
         let doubled = self
             .readahead_bytes
             .saturating_mul(2)
             .max(READAHEAD_BYTES_MIN);
         self.readahead_bytes = doubled.min(self.readahead_bytes_max);
-        Ok(())
     }
 
     /// The place of the next block, unless that is beyond the range.

@@ -195,6 +195,11 @@ impl DataFile {
         self.inner.cache.get(self.inner.number, handle.offset)
     }
 
+    /// Whether a block need not be read; it is not counted as asked for.
+    pub(super) fn is_cached(&self, handle: BlockHandle) -> bool {
+        self.inner.cache.contains(self.inner.number, handle.offset)
+    }
+
     /// Checks and decodes a block, and keeps it in the cache if asked to.
     pub(super) fn decode_block(
         &self,
