@@ -351,7 +351,7 @@ impl Committer {
                         return Ok(());
                     }
                     failpoint::pass("record-applied");
-                    batch.acknowledge(position);
+                    batch.acknowledge(position, self.environment.as_ref());
                     failpoint::pass("acknowledged");
                     for (request, conflict) in batch.clashing {
                         let _ = request.reply.send(Err(Error::conflicting(conflict)));
@@ -780,10 +780,20 @@ impl Batch {
         }
     }
 
-    /// Tells the callers of the accepted ones that they are committed.
-    fn acknowledge(&mut self, position: Position) {
-        for (index, request) in (0u32..).zip(self.accepted.drain(..)) {
-            let _ = request.reply.send(Ok(Committed { position, index }));
+    /// Tells the callers of the accepted ones that they are committed. Many of them are told by a task: waking so many from
+    /// a thread that is none of the runtime's own takes longer, and the next record waits for this one.
+    fn acknowledge(&mut self, position: Position, environment: &dyn Environment) {
+        const TOLD_AT_ONCE_MAX: usize = 16;
+        let accepted = std::mem::take(&mut self.accepted);
+        let is_many = accepted.len() > TOLD_AT_ONCE_MAX;
+        let tell = move || {
+            for (index, request) in (0u32..).zip(accepted) {
+                let _ = request.reply.send(Ok(Committed { position, index }));
+            }
+        };
+        match is_many {
+            false => tell(),
+            true => environment.spawn("acknowledge", Box::pin(async move { tell() })),
         }
     }
 
