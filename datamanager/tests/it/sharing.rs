@@ -85,7 +85,8 @@ async fn client(
                 Err(error) => error,
             };
             match (error.kind(), error.commit_id()) {
-                (ErrorKind::Conflict, _) => drop(told.refused.insert(marker)),
+                // Files are collected as soon as they have been merged here, also those that a transaction reads.
+                (ErrorKind::Conflict | ErrorKind::Expired, _) => drop(told.refused.insert(marker)),
                 (ErrorKind::Unavailable, _) => {
                     told.refused.insert(marker);
                     process.sleep(Duration::from_millis(50)).await;
