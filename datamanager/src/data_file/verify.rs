@@ -8,7 +8,9 @@ use bytes::Bytes;
 use ost::ObjectPath;
 
 use super::block::DataBlock;
-use super::contents::{Contents, parse_footer, slice_at};
+#[cfg(any(test, feature = "testing"))]
+use super::contents::parse_footer;
+use super::contents::{Contents, slice_at};
 use super::entry::DataFileEntry;
 use super::error::{Damage, DataFileError};
 use super::filter::filter_hash;

@@ -16,7 +16,8 @@ use crate::site::Site;
 async fn check(store: &DataManager, seed: u64) -> bool {
     match try_check(store, seed).await {
         Ok(()) => true,
-        Err(error) if error.kind() == ErrorKind::Unavailable => false,
+        // Files are collected as soon as they have been merged here, also those that a snapshot reads.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Expired) => false,
         Err(error) => panic!("seed {seed}: {error:?}"),
     }
 }
