@@ -477,7 +477,7 @@ impl Committer {
         let mut written = BatchWrites::default();
         for mut request in requests {
             if let Err(error) = self.check_applied(&request, time).await {
-                let _ = request.reply.send(Err(error));
+                let _ = request.reply.send(Err(to_be_tried_again(error)));
                 continue;
             }
             if let Err(conflict) = check_batch(&request, &written) {
@@ -485,7 +485,7 @@ impl Committer {
                 continue;
             }
             if let Err(error) = self.expand_again(&mut request, &written, time).await {
-                let _ = request.reply.send(Err(error));
+                let _ = request.reply.send(Err(to_be_tried_again(error)));
                 continue;
             }
             let index = u32::try_from(batch.accepted.len()).unwrap_or(u32::MAX);
@@ -858,6 +858,18 @@ async fn receive_if(
         requests.recv().await
     } else {
         std::future::pending().await
+    }
+}
+
+/// What a caller is told of a failed look at what its commit rests on. Data files that this process still reads from may have
+/// been collected by another one: a moment later it has the newer manifest, and nothing was written.
+pub(crate) fn to_be_tried_again(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Expired => Error::unavailable(
+            "data files that the commit was to be checked against have been removed meanwhile",
+        )
+        .with_source(error),
+        _ => error,
     }
 }
 

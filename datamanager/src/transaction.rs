@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::commit_ticket::CommitTicket;
-use crate::committer::{CommitRequest, Committed};
+use crate::committer::{CommitRequest, Committed, to_be_tried_again};
 use crate::conflict::ReadSet;
 use crate::data_manager::DataManager;
 use crate::documents::{
@@ -363,7 +363,8 @@ impl Transaction {
                 batch: None,
                 time: newest.time(),
             };
-            let expansion = intent.expand(before, self.store.settings()).await?;
+            let expansion = intent.expand(before, self.store.settings()).await;
+            let expansion = expansion.map_err(to_be_tried_again)?;
             if expansion.body.writes.is_empty() {
                 return Ok(nothing);
             }
