@@ -54,6 +54,13 @@ fn processes_with_work_and_faults_of_all_kinds_give_a_history_that_is_right() {
     }
 }
 
+/// A commit with the token of a change group was told `Expired`: the process looked the group up in a data file that another
+/// one had just collected. It is to be told that it may try again.
+#[test]
+fn a_commit_whose_group_is_in_a_collected_file_may_be_tried_again() {
+    run(Kind::Objects, 203_833);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
