@@ -15,7 +15,7 @@ use crate::documents::Catalog;
 use crate::entry_key::{CATALOG_TYPE, raw_key};
 use crate::epoch::EpochCause;
 use crate::export::{Conversion, convert, is_of_indexes};
-use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
+use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder, ExportFormat};
 use crate::failpoint;
 use crate::instances::Mode;
 use crate::manifest::{FileEntry, Run};
@@ -29,12 +29,15 @@ const INSTANCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const EPOCH_ATTEMPTS_MAX: u32 = 5;
 const EPOCH_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// The conversion for a format, if entries of that format need one.
+type ConversionByFormat = std::sync::Arc<dyn Fn(ExportFormat) -> Option<Conversion> + Send + Sync>;
+
 /// How an import is done.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
     force: bool,
-    conversion: Option<Conversion>,
+    conversion: Option<ConversionByFormat>,
     progress: Option<std::sync::Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
@@ -52,8 +55,16 @@ impl ImportOptions {
     }
 
     /// Converts each entry.
-    pub fn conversion(mut self, conversion: Conversion) -> ImportOptions {
-        self.conversion = Some(conversion);
+    pub fn conversion(self, conversion: Conversion) -> ImportOptions {
+        self.conversion_by_format(move |_| Some(conversion.clone()))
+    }
+
+    /// Converts each entry as it needs to be for the format that the input turns out to have.
+    pub fn conversion_by_format(
+        mut self,
+        choose: impl Fn(ExportFormat) -> Option<Conversion> + Send + Sync + 'static,
+    ) -> ImportOptions {
+        self.conversion = Some(std::sync::Arc::new(choose));
         self
     }
 
@@ -222,6 +233,8 @@ impl Jobs {
             instance = self.shared.instance, format:% = decoder.format(), position = taken_at;
             "reading an export"
         );
+        let conversion = options.conversion.as_ref();
+        let conversion = conversion.and_then(|choose| choose(decoder.format()));
         let mut catalog = Catalog::default();
         while let Some(entry) = decoder.next().await? {
             if entry.number % ENTRIES_PER_LOOK == 0 {
@@ -233,14 +246,16 @@ impl Jobs {
             if entry.data_type.starts_with('!') {
                 check_internal(&entry, &mut catalog)?;
                 // Index entries may not fit what a conversion makes of the documents; then they are built anew.
-                if options.conversion.is_none() {
+                if conversion.is_none() {
                     sorter.add(entry).await?;
                 }
             } else {
-                sorter.add(self.converted(entry, options)?).await?;
+                sorter
+                    .add(self.converted(entry, conversion.as_ref())?)
+                    .await?;
             }
         }
-        Ok(match options.conversion {
+        Ok(match conversion {
             None => catalog,
             Some(_) => Catalog::default(),
         })
@@ -249,9 +264,9 @@ impl Jobs {
     fn converted(
         &self,
         mut entry: DecodedEntry,
-        options: &ImportOptions,
+        conversion: Option<&Conversion>,
     ) -> Result<DecodedEntry, Error> {
-        let Some(conversion) = &options.conversion else {
+        let Some(conversion) = conversion else {
             return Ok(entry);
         };
         let value = entry.value.clone();
