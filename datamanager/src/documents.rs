@@ -43,9 +43,9 @@ pub use view::{View, ViewChange};
 pub(crate) use catalog::Catalog;
 pub(crate) use document_type::DocumentTypes;
 pub(crate) use expansion::{Before, Cost, Expansion};
+pub(crate) use import_indexer::ImportIndexer;
 #[cfg(test)]
 pub(crate) use index_entry::IndexEntry;
-pub(crate) use import_indexer::ImportIndexer;
 pub(crate) use index_entry::IndexEntryKey;
 #[cfg(test)]
 pub(crate) use index_key::EncodedKey;

@@ -68,7 +68,14 @@ impl ImportIndexer {
         let declared = &known.document_type.definition().indexes;
         let entries = declared.iter().zip(&keys).filter_map(|(index, key)| {
             let build = known.catalog.indexes.get(&index.name)?.build;
-            Some(IndexEntry::new(data_type, &index.name, index.unique, build, key, id))
+            Some(IndexEntry::new(
+                data_type,
+                &index.name,
+                index.unique,
+                build,
+                key,
+                id,
+            ))
         });
         Ok(entries.collect())
     }

@@ -52,14 +52,24 @@ fn documents_that_an_import_makes_can_be_found_at_once_and_are_unique() {
         users.put(&user(50, "before")).await.unwrap();
         store.maintenance_on().await.unwrap();
         let lists = [
-            list("1", &(0..20).map(|n| user(n, &format!("n{n}"))).collect::<Vec<_>>()),
+            list(
+                "1",
+                &(0..20)
+                    .map(|n| user(n, &format!("n{n}")))
+                    .collect::<Vec<_>>(),
+            ),
             list("2", &[user(20, "n20"), user(21, "n21")]),
         ];
         let clash = list("3", &[user(22, "n7")]);
-        let error = import(&store, [lists.concat(), clash].concat()).await.unwrap_err();
+        let error = import(&store, [lists.concat(), clash].concat())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let message = error.to_string();
-        assert!(message.contains("n7") && message.contains("entry 1 and as entry 3"), "{message}");
+        assert!(
+            message.contains("n7") && message.contains("entry 1 and as entry 3"),
+            "{message}"
+        );
         assert!(users.find("name", "before").await.unwrap().is_some());
 
         import(&store, lists.concat()).await.unwrap();
@@ -70,7 +80,10 @@ fn documents_that_an_import_makes_can_be_found_at_once_and_are_unique() {
         }
         assert!(users.find("name", "before").await.unwrap().is_none());
         store.maintenance_off(false).await.unwrap();
-        users.wait_for_indexes(Duration::from_secs(60)).await.unwrap();
+        users
+            .wait_for_indexes(Duration::from_secs(60))
+            .await
+            .unwrap();
         let verified = users.verify_indexes().await.unwrap();
         assert!(verified.damage.is_empty(), "{verified:?}");
         let error = users.put(&user(60, "n7")).await.unwrap_err();
