@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, RecordId};
+use crate::{Error, Position, RecordId};
 
 /// Names one transaction within the record that tried to commit it.
 ///
@@ -20,6 +20,18 @@ pub struct CommitId {
     pub record: RecordId,
     /// Which transaction of the record, counted from 0.
     pub index: u32,
+}
+
+impl CommitId {
+    /// The transaction of that index in the record at `position`.
+    pub(crate) fn in_record(position: Position, index: u32) -> CommitId {
+        CommitId {
+            epoch: position.epoch,
+            seq: position.seq,
+            record: position.record,
+            index,
+        }
+    }
 }
 
 impl fmt::Display for CommitId {

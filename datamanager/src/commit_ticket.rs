@@ -12,7 +12,7 @@ pub(crate) struct CommitTicket {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In no record: the caller may still take it back.
+    /// In no record that was sent: the caller may still take it back.
     Queued,
     /// In a record that is being appended.
     InFlight(CommitId),
@@ -30,13 +30,19 @@ impl CommitTicket {
         }
     }
 
-    /// Puts the commit into a record; `false` if the caller has taken it back.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*state, State::TakenBack)
+    }
+
+    /// The record that holds the commit is sent, perhaps once more; `false` if the caller has taken it back.
     pub(crate) fn put_in_flight(&self, id: CommitId) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::TakenBack) {
-            return false;
+        match *state {
+            State::TakenBack => return false,
+            State::Queued => *state = State::InFlight(id),
+            State::InFlight(_) | State::Leaving(_) => {}
         }
-        *state = State::InFlight(id);
         true
     }
 

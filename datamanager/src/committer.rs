@@ -5,73 +5,34 @@
 //! 2. `expected` of an append is the position that the batch was validated against (R2), and one append is in flight.
 //! 3. A caller is told `Ok` only after `Append::Appended`, or when its record was read back from the log.
 
-use std::collections::VecDeque;
+mod appending;
+mod batch;
+mod validation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, select_biased};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::commit_ticket::CommitTicket;
-use crate::conflict::{BatchWrites, ReadSet};
+use self::appending::Settled;
+pub(crate) use self::batch::CommitRequest;
+pub(crate) use self::validation::to_be_tried_again;
 use crate::control::{ControlRecord, ControlState};
-use crate::documents::{Before, Cost, Expansion, Intent};
-use crate::entry_key::{GROUP_TYPE, raw_key};
 use crate::environment::Environment;
-use crate::error::Conflict;
 use crate::failpoint;
-use crate::log::{Append, Log};
+use crate::log::Log;
 use crate::mutation;
 use crate::opener::Opener;
-use crate::record::{Record, RecordBody, TransactionBody};
+use crate::record::{Record, RecordBody};
 use crate::state::{LoadedManifest, State};
-use crate::token::Token;
-use crate::{
-    CommitId, Durability, Error, ErrorKind, Outcome, Position, RecordId, Settings, Timestamp,
-};
+use crate::{Durability, Error, ErrorKind, Position, RecordId, Settings, Timestamp};
 
 /// How long a log that cannot be followed is left alone.
 const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// A pause before the newest manifest is read, so that a fault in the log makes no busy loop.
 const RELOAD_DELAY: Duration = Duration::from_millis(10);
-const UNCLEAR_RETRY_DELAY: Duration = Duration::from_millis(100);
-
-/// A transaction on its way into the log.
-pub(crate) struct CommitRequest {
-    /// The epoch, the lineage and the position that it read.
-    pub(crate) epoch: u32,
-    pub(crate) lineage: u64,
-    pub(crate) snapshot_seq: u64,
-    pub(crate) reads: ReadSet,
-    pub(crate) tokens: Vec<Token>,
-    /// What the transaction wants to do.
-    pub(crate) intent: Arc<Intent>,
-    /// What that takes on top of the record `expanded_at`; on top of anything else if that is `None`.
-    pub(crate) expanded_at: Option<u64>,
-    pub(crate) expansion: Expansion,
-    /// What may be worked out again here; beyond it the caller is to do that, and gets a conflict.
-    pub(crate) cost_max: Cost,
-    pub(crate) ticket: Arc<CommitTicket>,
-    /// Held until the request is answered.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
-    pub(crate) reply: oneshot::Sender<Result<Committed, Error>>,
-}
-
-impl CommitRequest {
-    /// All that is to be written.
-    pub(crate) fn body(&self) -> &TransactionBody {
-        &self.expansion.body
-    }
-
-    /// Whether other transactions can be in its way, or change what it takes.
-    fn rests_on_anything(&self) -> bool {
-        !self.reads.is_empty()
-            || !self.tokens.is_empty()
-            || !self.expansion.basis.is_empty()
-            || !self.intent.catalog_changes.is_empty()
-    }
-}
 
 /// Where a transaction was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,14 +88,6 @@ pub(crate) struct Committer {
     pub(crate) postponed: Vec<CommitRequest>,
     /// Names this process in the records that it writes.
     pub(crate) writer: u64,
-}
-
-/// Transactions that go into the next record, and those that clash with one of them.
-#[derive(Default)]
-struct Batch {
-    accepted: Vec<CommitRequest>,
-    /// Answered when the record stands: only then is the write that they clash with there to be read.
-    clashing: Vec<(CommitRequest, Conflict)>,
 }
 
 impl Committer {
@@ -331,7 +284,7 @@ impl Committer {
             let (expected, position, time) = self.next_record();
             // Before any caller can be told this id: as long as it stands here, its outcome is open.
             self.state.set_in_flight(Some(position.record));
-            let mut batch = self.validate(requests, position, time).await;
+            let mut batch = self.validate(requests, time).await;
             if mutation::is("acknowledge-before-append") {
                 batch.acknowledge_early(position);
             }
@@ -342,7 +295,10 @@ impl Committer {
             let mut bodies = Vec::with_capacity(batch.accepted.len());
             bodies.extend(batch.accepted.iter().map(|request| request.body().clone()));
             let record = self.record(position, expected, time, RecordBody::Transactions(bodies));
-            match self.append(expected, record).await? {
+            match self
+                .append(expected, record, &batch.senders(position))
+                .await?
+            {
                 Settled::Committed => {
                     if self.settings.durability == Durability::ObjectStorage
                         && let Err(error) = self.log.store(position).await
@@ -358,7 +314,7 @@ impl Committer {
                     }
                     return Ok(());
                 }
-                Settled::Lost => requests = batch.take_back(),
+                Settled::Lost | Settled::Withdrawn => requests = batch.take_back(),
                 Settled::Ended => {
                     self.postponed = batch.take_back();
                     return Ok(());
@@ -402,7 +358,7 @@ impl Committer {
                 time,
                 RecordBody::Control(control.clone()),
             );
-            match self.append(expected, record).await? {
+            match self.append(expected, record, &()).await? {
                 Settled::Committed => {
                     let (time, control) = (self.state.time(), self.state.view().control.clone());
                     return Ok(Ok(ControlApplied {
@@ -411,7 +367,7 @@ impl Committer {
                         control,
                     }));
                 }
-                Settled::Lost => {}
+                Settled::Lost | Settled::Withdrawn => {}
                 Settled::Refused(error) | Settled::Unknown(error) => return Ok(Err(error)),
                 Settled::Ended => {
                     return Ok(Err(Error::unavailable(
@@ -463,277 +419,6 @@ impl Committer {
             bytes: 0,
         }
     }
-
-    /// Sorts out which of `requests` can be committed together at `position`; those that clash with what is applied
-    /// are answered here.
-    async fn validate(
-        &self,
-        requests: Vec<CommitRequest>,
-        position: Position,
-        time: Timestamp,
-    ) -> Batch {
-        let mut batch = Batch::default();
-        let checks_needed = requests.iter().any(CommitRequest::rests_on_anything);
-        let mut written = BatchWrites::default();
-        for mut request in requests {
-            if let Err(error) = self.check_applied(&request, time).await {
-                let _ = request.reply.send(Err(to_be_tried_again(error)));
-                continue;
-            }
-            if let Err(conflict) = check_batch(&request, &written) {
-                batch.clashing.push((request, conflict));
-                continue;
-            }
-            if let Err(error) = self.expand_again(&mut request, &written, time).await {
-                let _ = request.reply.send(Err(to_be_tried_again(error)));
-                continue;
-            }
-            let index = u32::try_from(batch.accepted.len()).unwrap_or(u32::MAX);
-            let id = CommitId {
-                epoch: position.epoch,
-                seq: position.seq,
-                record: position.record,
-                index,
-            };
-            if !request.ticket.put_in_flight(id) {
-                continue;
-            }
-            if checks_needed {
-                let writes = request.body().writes.iter();
-                writes.for_each(|write| written.add(write));
-            }
-            batch.accepted.push(request);
-        }
-        batch
-    }
-
-    /// Whether anything that the request rests on has changed in the applied state.
-    async fn check_applied(&self, request: &CommitRequest, time: Timestamp) -> Result<(), Error> {
-        if request.lineage != self.state.view().lineage {
-            return Err(Error::conflicting(match request.epoch {
-                epoch if epoch == self.state.epoch() => Conflict::TooOld,
-                _ => Conflict::Epoch,
-            }));
-        }
-        if let Some(since) = &self.state.view().control.maintenance
-            && !mutation::is("commit-in-maintenance")
-        {
-            return Err(Error::new(
-                ErrorKind::Maintenance,
-                format!(
-                    "the store is in maintenance since {}, switched on by {:?}",
-                    since.position, since.instance
-                ),
-            ));
-        }
-        if !mutation::is("ignore-expiry-at-commit") {
-            request
-                .reads
-                .check_expiry(time)
-                .map_err(Error::conflicting)?;
-        }
-        self.state
-            .window()
-            .check(&request.reads, request.snapshot_seq)
-            .map_err(Error::conflicting)?;
-        for token in &request.tokens {
-            // One that another process has given out may rest on a branch that was given up.
-            if token.epoch != self.state.epoch() {
-                return Err(Error::conflicting(Conflict::Epoch));
-            }
-            for name in &token.groups {
-                let key = raw_key(GROUP_TYPE, name.as_bytes());
-                let mut last = self.state.window().last_written(&key);
-                if last.is_none() && !self.state.window().reaches(token.seq) {
-                    last = self
-                        .state
-                        .view()
-                        .files
-                        .get(&key)
-                        .await?
-                        .map(|entry| entry.version.seq);
-                }
-                if last.is_some_and(|seq| seq > token.seq) {
-                    return Err(Error::conflicting(Conflict::Group { name: name.clone() }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Works out anew what a request takes, if what that rests on has changed since.
-    async fn expand_again(
-        &self,
-        request: &mut CommitRequest,
-        written: &BatchWrites,
-        time: Timestamp,
-    ) -> Result<(), Error> {
-        let view = self.state.view();
-        let basis = &request.expansion.basis;
-        let holds = request.expanded_at.is_some_and(|expanded_at| {
-            view.control.catalog.changed_seq <= expanded_at
-                && !written.changes_catalog()
-                && basis.check_expiry(time).is_ok()
-                && self.state.window().check(basis, expanded_at).is_ok()
-                && written.check(basis).is_ok()
-        });
-        if holds || mutation::is("expand-only-once") {
-            return Ok(());
-        }
-        if request.expansion.cost > request.cost_max {
-            return Err(Error::conflicting(Conflict::Indexes));
-        }
-        let before = Before {
-            view,
-            batch: Some(written),
-            time,
-        };
-        request.expansion = request.intent.expand(before, &self.settings).await?;
-        // It may rest on transactions of a batch that is yet to find its place.
-        request.expanded_at = None;
-        Ok(())
-    }
-
-    /// Appends a record on top of `expected` and sees to it that what became of it is applied.
-    async fn append(&mut self, expected: Position, mut record: Record) -> Result<Settled, Error> {
-        let position = record.position;
-        let encoded = match record.encode() {
-            Ok(encoded) => encoded,
-            Err(error) => return Ok(Settled::Refused(error)),
-        };
-        record.bytes = encoded.len() as u64;
-        let settled = self
-            .append_until_settled(expected, position, encoded)
-            .await?;
-        if let Settled::Committed = &settled
-            && self.state.position() == expected
-        {
-            self.state.apply(record)?;
-        }
-        Ok(match settled {
-            // There is no next number in this log.
-            Settled::Lost if self.is_sealed() && !mutation::is("append-behind-a-seal") => {
-                Settled::Ended
-            }
-            settled => settled,
-        })
-    }
-
-    async fn append_until_settled(
-        &mut self,
-        expected: Position,
-        position: Position,
-        encoded: bytes::Bytes,
-    ) -> Result<Settled, Error> {
-        let started = self.environment.steady_time();
-        let mut unclear = None;
-        loop {
-            failpoint::pass("append-begun");
-            match (
-                self.log.append(expected, position, encoded.clone()).await,
-                unclear.take(),
-            ) {
-                (Append::Appended, _) => {
-                    failpoint::pass("append-done");
-                    return Ok(Settled::Committed);
-                }
-                (Append::Behind, _) => return self.settle_behind(position).await,
-                (Append::Lost(told), _) => {
-                    // The record that stands there may be this one, sent before with its answer lost.
-                    let own = match self.catch_up_past(position, told).await {
-                        Ok(own) => own,
-                        Err(error) if error.kind() == ErrorKind::Unavailable => {
-                            return Ok(Settled::Unknown(error));
-                        }
-                        Err(error) if error.kind() == ErrorKind::Compacted => {
-                            return self.settle_behind(position).await;
-                        }
-                        Err(error) => return Err(error),
-                    };
-                    return Ok(if own && !mutation::is("read-nothing-back") {
-                        Settled::Committed
-                    } else {
-                        Settled::Lost
-                    });
-                }
-                (Append::Refused(error), None) => return Ok(Settled::Refused(error)),
-                // What was sent before may still land, whatever became of this attempt.
-                (Append::Refused(_), Some(earlier)) => return Ok(Settled::Unknown(earlier)),
-                (Append::Unclear(error), _) if mutation::is("take-unclear-for-failed") => {
-                    return Ok(Settled::Refused(error));
-                }
-                (Append::Unclear(error), earlier) => {
-                    let waited = self.environment.steady_time().saturating_sub(started);
-                    if waited >= self.log.unclear_timeout() {
-                        return Ok(Settled::Unknown(earlier.unwrap_or(error)));
-                    }
-                    unclear = Some(error);
-                    self.environment.sleep(UNCLEAR_RETRY_DELAY).await;
-                }
-            }
-        }
-    }
-
-    /// Goes on from the newest manifest, and lets what stands behind the record at `position` say whether it counts (R15).
-    async fn settle_behind(&mut self, position: Position) -> Result<Settled, Error> {
-        self.reload().await?;
-        let history = self.opener.history(self.state.store());
-        let decided = history.decide(self.state.shared(), position).await;
-        Ok(match decided {
-            Ok(Outcome::Committed) => Settled::Committed,
-            Ok(Outcome::NotCommitted) => Settled::Lost,
-            Ok(_) => Settled::Unknown(Error::unavailable(
-                "the log has gone on, and what would tell is no longer kept",
-            )),
-            Err(error) => Settled::Unknown(error),
-        })
-    }
-
-    /// Applies all that stands in the log now. `Compacted` when that is not the newest state, for the next epoch has begun.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let log = self.log.clone();
-        let mut records = log.read(self.state.position());
-        while let Some(record) = records.next().await {
-            self.apply_foreign(record?)?;
-        }
-        drop(records);
-        if self.is_sealed() {
-            self.opener.check_newest_epoch(self.state.epoch()).await?;
-        }
-        Ok(())
-    }
-
-    /// Catches up, with what the log has `told` already, and says whether the record at `position.seq` is the one named by
-    /// `position`.
-    async fn catch_up_past(
-        &mut self,
-        position: Position,
-        told: Vec<Record>,
-    ) -> Result<bool, Error> {
-        let mut own = false;
-        for record in told {
-            own |= record.position == position;
-            self.apply_foreign(record)?;
-        }
-        if self.state.position().seq >= position.seq {
-            return Ok(own);
-        }
-        let log = self.log.clone();
-        let mut records = log.read(self.state.position());
-        while let Some(record) = records.next().await {
-            let record = record?;
-            own |= record.position == position;
-            self.apply_foreign(record)?;
-        }
-        Ok(own)
-    }
-
-    fn apply_foreign(&mut self, record: Record) -> Result<(), Error> {
-        if record.position.seq <= self.state.position().seq {
-            return Ok(()); // applied already, as one of this process or on catching up
-        }
-        self.state.apply(record)
-    }
 }
 
 /// Why a log is served no longer.
@@ -745,102 +430,12 @@ enum Served {
     EpochEnded,
 }
 
-/// What became of an append.
-enum Settled {
-    Committed,
-    Lost,
-    /// Another record stands there, and it is the last of its log.
-    Ended,
-    Refused(Error),
-    Unknown(Error),
-}
-
 /// Whether a failure to read the newest manifest may be over soon. What is missing may have been replaced meanwhile.
 fn may_pass(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unavailable | ErrorKind::Compacted | ErrorKind::NotFound
     )
-}
-
-impl Batch {
-    fn refuse_clashing(self) {
-        for (request, conflict) in self.clashing {
-            let _ = request.reply.send(Err(Error::conflicting(conflict)));
-        }
-    }
-
-    fn answer_all(self, error: impl Fn() -> Error) {
-        for request in self
-            .accepted
-            .into_iter()
-            .chain(self.clashing.into_iter().map(|(request, _)| request))
-        {
-            let _ = request.reply.send(Err(error()));
-        }
-    }
-
-    /// Tells the callers of the accepted ones that they are committed. Many of them are told by a task: waking so many from
-    /// a thread that is none of the runtime's own takes longer, and the next record waits for this one.
-    fn acknowledge(&mut self, position: Position, environment: &dyn Environment) {
-        const TOLD_AT_ONCE_MAX: usize = 16;
-        let accepted = std::mem::take(&mut self.accepted);
-        let is_many = accepted.len() > TOLD_AT_ONCE_MAX;
-        let tell = move || {
-            for (index, request) in (0u32..).zip(accepted) {
-                let _ = request.reply.send(Ok(Committed { position, index }));
-            }
-        };
-        match is_many {
-            false => tell(),
-            true => environment.spawn("acknowledge", Box::pin(async move { tell() })),
-        }
-    }
-
-    /// The same, of requests that are still to be appended.
-    fn acknowledge_early(&mut self, position: Position) {
-        for (index, request) in (0u32..).zip(&mut self.accepted) {
-            let reply = std::mem::replace(&mut request.reply, oneshot::channel().0);
-            let _ = reply.send(Ok(Committed { position, index }));
-        }
-    }
-
-    /// Tells the callers that it is not known whether the record at `position` is there to stay.
-    fn answer_unknown(self, position: Position, error: &Error) {
-        for (index, request) in (0u32..).zip(self.accepted) {
-            let id = CommitId {
-                epoch: position.epoch,
-                seq: position.seq,
-                record: position.record,
-                index,
-            };
-            let unknown = Error::commit_unknown(id, &error.chain());
-            let _ = request.reply.send(Err(unknown));
-        }
-        for (request, conflict) in self.clashing {
-            let _ = request.reply.send(Err(Error::conflicting(conflict)));
-        }
-    }
-
-    /// The requests as they came, to be validated again.
-    fn take_back(self) -> Vec<CommitRequest> {
-        let mut requests: VecDeque<CommitRequest> = self.accepted.into();
-        requests.extend(self.clashing.into_iter().map(|(request, _)| request));
-        requests
-            .iter()
-            .for_each(|request| request.ticket.put_back());
-        requests.into()
-    }
-}
-
-fn check_batch(request: &CommitRequest, written: &BatchWrites) -> Result<(), Conflict> {
-    written.check(&request.reads)?;
-    for name in request.tokens.iter().flat_map(|token| &token.groups) {
-        if written.contains(&raw_key(GROUP_TYPE, name.as_bytes())) {
-            return Err(Conflict::Group { name: name.clone() });
-        }
-    }
-    Ok(())
 }
 
 async fn wait_for_retry(retry: &mut Option<BoxFuture<'static, ()>>) {
@@ -858,18 +453,6 @@ async fn receive_if(
         requests.recv().await
     } else {
         std::future::pending().await
-    }
-}
-
-/// What a caller is told of a failed look at what its commit rests on. Data files that this process still reads from may have
-/// been collected by another one: a moment later it has the newer manifest, and nothing was written.
-pub(crate) fn to_be_tried_again(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Expired => Error::unavailable(
-            "data files that the commit was to be checked against have been removed meanwhile",
-        )
-        .with_source(error),
-        _ => error,
     }
 }
 

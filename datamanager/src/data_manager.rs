@@ -612,8 +612,12 @@ impl DataManager {
                 view.control.log_bytes_max
             ));
         }
+        let reason = match self.inner.shared.held_up_by() {
+            Some(reason) => format!(": {reason}"),
+            None => String::new(),
+        };
         Error::unavailable(format!(
-            "the transaction did not reach the log within {timeout:?}"
+            "the transaction did not reach the log within {timeout:?}{reason}"
         ))
     }
 

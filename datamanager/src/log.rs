@@ -34,12 +34,19 @@ pub(crate) use wal_objects::WalObjects;
 pub(crate) enum Append {
     /// The record stands in the log and is durable.
     Appended,
-    /// Another record stands there. These are the records behind `expected`, as far as the answer had them; it may have none.
-    Lost(Vec<Record>),
+    /// Another record stands there, or this one, if it was sent more than once.
+    Lost {
+        /// The records behind `expected`, as far as the answer had them; it may have none.
+        told: Vec<Record>,
+        /// It is known that the record stands nowhere: it was sent once, and refused.
+        is_certain: bool,
+    },
     /// The record may stand there or land later. Only what stands at its number decides (R3).
     Unclear(Error),
     /// The record does not stand there and never will.
     Refused(Error),
+    /// Nothing was sent, since one of those who wait for the record has gone (see [`Senders`]).
+    Withdrawn,
     /// The log has gone on without this process for so long that the record may have been stored where another one had
     /// been removed. The newest manifest has to be looked at, and the record's successor decides (R15).
     Behind,
@@ -71,12 +78,36 @@ pub(crate) trait LogReader: Send + Sync {
     fn tail(&self, after: Position) -> BoxStream<'_, Result<Record, Error>>;
 }
 
+/// Those whose commits are in a record. Until it is sent they may change their minds, however long the log has to wait before.
+pub(crate) trait Senders: Sync {
+    /// Called right before the record is sent, each time. `false` when somebody has gone: it must not be sent then.
+    fn may_send(&self) -> bool;
+
+    /// Called when it is known that the record stands nowhere and never will.
+    fn sent_in_vain(&self);
+}
+
+/// A record that nobody takes back.
+impl Senders for () {
+    fn may_send(&self) -> bool {
+        true
+    }
+
+    fn sent_in_vain(&self) {}
+}
+
 /// Writing to a log.
 #[async_trait]
 pub(crate) trait Log: LogReader {
     /// Appends `record`, encoded for `position`, if `expected` is the newest position (R2). One append is in flight
     /// at a time.
-    async fn append(&self, expected: Position, position: Position, record: Bytes) -> Append;
+    async fn append(
+        &self,
+        expected: Position,
+        position: Position,
+        record: Bytes,
+        senders: &dyn Senders,
+    ) -> Append;
 
     /// Does what the log would rather not do within an append; called after the append's callers have their answer.
     async fn tidy(&self);

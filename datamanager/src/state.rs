@@ -62,6 +62,8 @@ impl std::fmt::Debug for OpenLog {
 #[derive(Debug, Default)]
 struct Progress {
     in_flight: Option<RecordId>,
+    /// What keeps the committer from commits.
+    held_up_by: Option<&'static str>,
     failure: Option<(ErrorKind, String)>,
     records_applied: u64,
 }
@@ -140,6 +142,14 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .in_flight
+    }
+
+    /// What keeps transactions from being committed now, in words that end a sentence.
+    pub(crate) fn held_up_by(&self) -> Option<&'static str> {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .held_up_by
     }
 
     pub(crate) fn records_applied(&self) -> u64 {
@@ -518,6 +528,10 @@ impl State {
 
     pub(crate) fn set_in_flight(&self, record: Option<RecordId>) {
         self.shared.update(|progress| progress.in_flight = record);
+    }
+
+    pub(crate) fn set_held_up_by(&self, what: Option<&'static str>) {
+        self.shared.update(|progress| progress.held_up_by = what);
     }
 
     /// Log bytes that only the memtables hold.

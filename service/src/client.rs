@@ -121,11 +121,15 @@ impl Builder {
             .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
             .referer(false);
         for pem in &self.certificates {
-            let certificate = Certificate::from_pem(pem).map_err(|cause| {
-                Error::bad_request("a certificate that is to be trusted cannot be read")
-                    .with_source(cause)
-            })?;
-            http = http.add_root_certificate(certificate);
+            let unreadable = "a certificate that is to be trusted cannot be read";
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(|cause| Error::bad_request(unreadable).with_source(cause))?;
+            if certificates.is_empty() {
+                return Err(Error::bad_request(unreadable));
+            }
+            for certificate in certificates {
+                http = http.add_root_certificate(certificate);
+            }
         }
         let http = http
             .build()

@@ -38,8 +38,8 @@ struct Inner<S: Service> {
     service: Arc<S>,
     state: Slot<S::State>,
     openapi: Bytes,
-    /// When readiness was looked at last, and what was found.
-    readiness: Mutex<Option<(Instant, Result<(), health::NotReady>)>>,
+    /// When the log was asked last for what is new, and how that went.
+    caught_up: Mutex<Option<(Instant, Result<(), health::NotReady>)>>,
 }
 
 impl<S: Service> Clone for Operations<S> {
@@ -60,7 +60,7 @@ impl<S: Service> Operations<S> {
                 service,
                 state,
                 openapi: openapi.into(),
-                readiness: Mutex::new(None),
+                caught_up: Mutex::new(None),
             }),
         })
     }

@@ -41,7 +41,7 @@ use tokio::sync::watch as channel;
 
 use crate::environment::Environment;
 use crate::log::turns::{Pace, Turns};
-use crate::log::{Append, Log, LogReader, WalObjects};
+use crate::log::{Append, Log, LogReader, Senders, WalObjects};
 use crate::record::Record;
 use crate::store_id::StoreId;
 use crate::{Error, ErrorKind, Position, RecordId, Settings};
@@ -303,8 +303,14 @@ impl LogReader for EtcdLog {
 
 #[async_trait]
 impl Log for EtcdLog {
-    async fn append(&self, expected: Position, position: Position, record: Bytes) -> Append {
-        self.inner.append(expected, position, record).await
+    async fn append(
+        &self,
+        expected: Position,
+        position: Position,
+        record: Bytes,
+        senders: &dyn Senders,
+    ) -> Append {
+        self.inner.append(expected, position, record, senders).await
     }
 
     async fn tidy(&self) {}

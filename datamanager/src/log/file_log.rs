@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 
 use crate::environment::{Environment, File, FileSystem, OpenMode};
 use crate::failpoint;
-use crate::log::{Append, Log, LogReader};
+use crate::log::{Append, Log, LogReader, Senders};
 use crate::mutation;
 use crate::record::Record;
 use crate::store_id::StoreId;
@@ -370,7 +370,13 @@ impl LogReader for FileLog {
 
 #[async_trait]
 impl Log for FileLog {
-    async fn append(&self, expected: Position, position: Position, record: Bytes) -> Append {
+    async fn append(
+        &self,
+        expected: Position,
+        position: Position,
+        record: Bytes,
+        senders: &dyn Senders,
+    ) -> Append {
         let mut state = self.state();
         if let Some(why) = &state.latched {
             return Append::Refused(Error::unavailable(format!(
@@ -378,7 +384,13 @@ impl Log for FileLog {
             )));
         }
         if expected != state.head {
-            return Append::Lost(Vec::new());
+            return Append::Lost {
+                told: Vec::new(),
+                is_certain: true,
+            };
+        }
+        if !senders.may_send() {
+            return Append::Withdrawn;
         }
         let path = self.reader.segment_directory().join(
             Segment {

@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::failpoint;
 use crate::log::turns::{Pace, Turns};
 use crate::log::wal_objects::{self, WalObjects};
-use crate::log::{Append, Log, LogReader};
+use crate::log::{Append, Log, LogReader, Senders};
 use crate::mutation;
 use crate::record::Record;
 use crate::registry::Registry;
@@ -293,7 +293,13 @@ impl LogReader for ObjectLog {
 
 #[async_trait]
 impl Log for ObjectLog {
-    async fn append(&self, expected: Position, position: Position, record: Bytes) -> Append {
+    async fn append(
+        &self,
+        expected: Position,
+        position: Position,
+        record: Bytes,
+        senders: &dyn Senders,
+    ) -> Append {
         if self.options.read_only {
             return Append::Refused(Error::invalid("the store is open read-only"));
         }
@@ -306,6 +312,9 @@ impl Log for ObjectLog {
         content.put_slice(&header);
         content.put_slice(&record);
         self.turns.wait().await;
+        if !senders.may_send() {
+            return Append::Withdrawn;
+        }
         let began = self.environment.steady_time();
         let created = match mutation::is("replace-a-record") {
             true => {
@@ -323,7 +332,11 @@ impl Log for ObjectLog {
             Ok(Create::Exists) => {
                 self.turns.lost(append_time);
                 self.turns.wait_after_loss().await;
-                Append::Lost(Vec::new())
+                // A client of object storage sends by itself once more what it got no answer to.
+                Append::Lost {
+                    told: Vec::new(),
+                    is_certain: false,
+                }
             }
             Err(error) if error.kind() == ost::ErrorKind::Unknown => Append::Unclear(error.into()),
             Err(error) => Append::Refused(error.into()),

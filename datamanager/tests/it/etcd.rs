@@ -4,6 +4,7 @@ mod begun_together;
 mod commits;
 mod epochs;
 mod faults;
+mod held_up;
 mod lost;
 mod place;
 mod processes;

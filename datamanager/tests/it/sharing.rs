@@ -183,6 +183,7 @@ impl Left {
 
 fn run(seed: u64) -> Run {
     const COUNT: usize = 25;
+    const LATE_MAX: Duration = HEAD_CONFIRM_MAX.saturating_mul(2);
     let site = Site::new(seed).with_busy_jobs();
     let mut random = site.simulation.random();
     let names = &["a", "b", "c", "d"][..3 + random.below(2)];
@@ -193,7 +194,7 @@ fn run(seed: u64) -> Run {
             error_before: 0.02,
             error_after: 0.02,
             late: 0.02,
-            late_max: HEAD_CONFIRM_MAX * 2,
+            late_max: LATE_MAX,
             ..ObjectFaults::default()
         });
         let clients = stores
@@ -205,6 +206,8 @@ fn run(seed: u64) -> Run {
             told.add(each);
         }
         site.objects.set_faults(ObjectFaults::default());
+        // What is late until then would hold up the closing for longer than that waits.
+        processes[0].sleep(LATE_MAX).await;
         // One that is unknown is decided by the record after it.
         stores[0].put_raw("other", "last", "").await.unwrap();
         for store in &stores {

@@ -40,13 +40,14 @@ impl Requests {
 ///
 /// `s3s-fs` looks whether an object is there, and writes it some time later. So whoever changes an object holds
 /// `writing` from the look to the end of the write. The body is read before that, so that a client that stops
-/// amid its request holds nobody up.
-#[derive(Debug)]
+/// amid its request holds nobody up. What has begun then goes on in a task of its own: a client that hangs up would end it
+/// otherwise, with an object that is there and stands in no list.
+#[derive(Clone, Debug)]
 pub(super) struct OneWriteAtATime {
-    files: FileSystem,
+    files: Arc<FileSystem>,
     bucket: PathBuf,
-    writing: tokio::sync::Mutex<()>,
-    index: Mutex<Index>,
+    writing: Arc<tokio::sync::Mutex<()>>,
+    index: Arc<Mutex<Index>>,
     requests: Arc<Requests>,
     page_entries_max: Arc<AtomicUsize>,
 }
@@ -63,10 +64,10 @@ impl OneWriteAtATime {
         let files = FileSystem::new(root)
             .map_err(|error| io::Error::other(format!("cannot open {root:?}: {error:?}")))?;
         Ok(OneWriteAtATime {
-            files,
+            files: Arc::new(files),
             bucket,
-            writing: tokio::sync::Mutex::default(),
-            index: Mutex::default(),
+            writing: Arc::default(),
+            index: Arc::default(),
             requests,
             page_entries_max,
         })
@@ -100,12 +101,16 @@ impl S3 for OneWriteAtATime {
         request.input.body = Some(StreamingBlob::wrap(futures::stream::once(ready(
             io::Result::Ok(body),
         ))));
-        let _writing = self.writing.lock().await;
-        let key = self.rename(&mut request.input.key);
-        let name = request.input.key.clone();
-        let response = self.files.put_object(request).await?;
-        self.show(key, &name)?;
-        Ok(response)
+        let service = self.clone();
+        to_its_end(async move {
+            let _writing = service.writing.lock().await;
+            let key = service.rename(&mut request.input.key);
+            let name = request.input.key.clone();
+            let response = service.files.put_object(request).await?;
+            service.show(key, &name)?;
+            Ok(response)
+        })
+        .await
     }
 
     async fn complete_multipart_upload(
@@ -113,13 +118,17 @@ impl S3 for OneWriteAtATime {
         mut request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         self.requests.add("CompleteMultipartUpload");
-        let _writing = self.writing.lock().await;
-        let key = self.rename(&mut request.input.key);
-        let name = request.input.key.clone();
-        let response = self.files.complete_multipart_upload(request).await;
-        let response = response.map_err(unknown_upload)?;
-        self.show(key, &name)?;
-        Ok(response)
+        let service = self.clone();
+        to_its_end(async move {
+            let _writing = service.writing.lock().await;
+            let key = service.rename(&mut request.input.key);
+            let name = request.input.key.clone();
+            let response = service.files.complete_multipart_upload(request).await;
+            let response = response.map_err(unknown_upload)?;
+            service.show(key, &name)?;
+            Ok(response)
+        })
+        .await
     }
 
     async fn delete_object(
@@ -127,11 +136,15 @@ impl S3 for OneWriteAtATime {
         mut request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         self.requests.add("DeleteObject");
-        let _writing = self.writing.lock().await;
-        let key = self.rename(&mut request.input.key);
-        let response = self.files.delete_object(request).await?;
-        locked(&self.index).remove(&key);
-        Ok(response)
+        let service = self.clone();
+        to_its_end(async move {
+            let _writing = service.writing.lock().await;
+            let key = service.rename(&mut request.input.key);
+            let response = service.files.delete_object(request).await?;
+            locked(&service.index).remove(&key);
+            Ok(response)
+        })
+        .await
     }
 
     async fn get_object(
@@ -217,6 +230,14 @@ impl S3 for OneWriteAtATime {
         let response = self.files.abort_multipart_upload(request).await;
         response.map_err(unknown_upload)
     }
+}
+
+/// Runs `change` to its end, even if nobody waits for it any more.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = S3Result<T>> + Send + 'static,
+) -> S3Result<T> {
+    let ended = tokio::spawn(change).await;
+    ended.map_err(s3s::S3Error::internal_error)?
 }
 
 /// The whole body.

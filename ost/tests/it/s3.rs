@@ -1,5 +1,7 @@
 //! The S3 service in this process.
 
+use std::time::{Duration, Instant};
+
 use futures::TryStreamExt;
 use futures::future::join_all;
 use ost::conformance::{self, Abilities};
@@ -40,6 +42,31 @@ async fn exactly_one_of_64_parallel_creates_wins() {
         assert_eq!(stored, winners[0].to_string());
     }
     assert_eq!(server.count("PutObject"), 5 * 64);
+}
+
+/// What a client had written that hung up amid its request was there, and stood in no list.
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_server_lists_what_a_client_has_written_that_hangs_up() {
+    const ROUNDS: u64 = 400;
+    let server = S3Server::start().unwrap();
+    let (leaving, staying) = (server.open("base"), server.open("base"));
+    for round in 0..ROUNDS {
+        let key = path(&format!("key-{round}"));
+        let create = {
+            let (ost, key) = (leaving.clone(), key.clone());
+            tokio::spawn(async move { ost.create(&key, "a".into()).await })
+        };
+        // At another moment of the request each time.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(round * 10) {
+            tokio::task::yield_now().await;
+        }
+        create.abort();
+        // It is there now, whosoever it is.
+        let _ = staying.create(&key, "b".into()).await.unwrap();
+    }
+    let listed: Vec<_> = staying.list("", None).try_collect().await.unwrap();
+    assert_eq!(listed.len() as u64, ROUNDS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

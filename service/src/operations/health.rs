@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse};
-use datamanager::Mode;
+use datamanager::{DataManager, Mode};
 
 use super::Operations;
 use crate::api::ErrorBody;
@@ -13,7 +13,7 @@ use crate::{Context, Error, ErrorKind, Service};
 
 /// How long the store may take to tell whether this instance has all that there is.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long an answer about readiness is given again, so that whoever asks often causes no work.
+/// How long what the log has answered holds, so that whoever asks often causes no work.
 const READINESS_AGE_MAX: Duration = Duration::from_millis(500);
 /// The format of the figures.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,8 +26,8 @@ pub(crate) struct NotReady {
     message: String,
 }
 
-impl From<Error> for NotReady {
-    fn from(error: Error) -> NotReady {
+impl NotReady {
+    fn of(error: &Error) -> NotReady {
         NotReady {
             kind: error.kind(),
             code: error.code().to_owned(),
@@ -60,16 +60,7 @@ pub(crate) async fn readyz<S: Service>(
     context: Context,
 ) -> Result<HttpResponse, Error> {
     let operations: Operations<S> = super::of(&request)?;
-    let mut last = operations.inner.readiness.lock().await;
-    let found = match &*last {
-        Some((at, found)) if at.elapsed() < READINESS_AGE_MAX => found.clone(),
-        _ => {
-            let found = look(&operations, &context).await.map_err(NotReady::from);
-            *last = Some((Instant::now(), found.clone()));
-            found
-        }
-    };
-    found?;
+    look(&operations, &context).await?;
     Ok(HttpResponse::Ok()
         .content_type(ContentType::plaintext())
         .body("ready"))
@@ -81,12 +72,35 @@ async fn look<S: Service>(operations: &Operations<S>, context: &Context) -> Resu
     }
     let store = context.store()?;
     let state = operations.inner.state.get()?;
-    let caught_up = tokio::time::timeout(CATCH_UP_TIMEOUT, store.latest_snapshot()).await;
-    caught_up.map_err(|_| Error::unavailable("the store's log does not answer"))??;
+    catch_up(operations, store).await?;
     if store.maintenance().mode != Mode::Normal {
         return Err(in_maintenance());
     }
     operations.inner.service.ready(state).await
+}
+
+/// Asks the log for what is not applied here yet; not more often than once in [`READINESS_AGE_MAX`].
+async fn catch_up<S: Service>(
+    operations: &Operations<S>,
+    store: &DataManager,
+) -> Result<(), Error> {
+    let mut last = operations.inner.caught_up.lock().await;
+    if let Some((at, found)) = &*last
+        && at.elapsed() < READINESS_AGE_MAX
+    {
+        return found.clone().map_err(Error::from);
+    }
+    let caught_up = tokio::time::timeout(CATCH_UP_TIMEOUT, store.latest_snapshot()).await;
+    let found = match caught_up {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Error::from(error)),
+        Err(_) => Err(Error::unavailable("the store's log does not answer")),
+    };
+    *last = Some((
+        Instant::now(),
+        found.as_ref().map(drop).map_err(NotReady::of),
+    ));
+    found
 }
 
 /// Figures in the text format of Prometheus.

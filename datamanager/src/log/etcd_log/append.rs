@@ -4,18 +4,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Compare, CompareOp, KeyValue, Txn, TxnOp, TxnOpResponse};
 
 use super::client::Failure;
 use super::keys::{BlobPointer, Head};
 use super::reader::{Look, PAGE_RECORDS_MAX};
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
-use crate::log::Append;
+use crate::log::{Append, Senders};
 use crate::mutation;
 use crate::record::{Record, RecordBody};
 use crate::{Error, ErrorKind, Position};
 
+/// The share of the time between two looks for a recovery after which the next one is taken before a record is sent.
+const LOOK_AHEAD: f64 = 0.75;
 /// How often an append is sent whose process had to be registered anew.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -45,15 +47,20 @@ impl Inner {
         expected: Position,
         position: Position,
         record: Bytes,
+        senders: &dyn Senders,
     ) -> Append {
         if self.read_only {
             return Append::Refused(Error::invalid("the store is open read-only"));
         }
         let is_resent = *lock(&self.unclear) == Some(position.record);
-        let appended = self.try_append(expected, position, record).await;
+        let appended = self.try_append(expected, position, record, senders).await;
         let appended = match appended {
             // What was sent before may still land, so it is asked again until it is known.
             Append::Refused(error) if is_resent => Append::Unclear(error),
+            Append::Lost { told, is_certain } => Append::Lost {
+                told,
+                is_certain: is_certain && !is_resent,
+            },
             appended => appended,
         };
         let is_unclear = matches!(appended, Append::Unclear(_));
@@ -64,7 +71,13 @@ impl Inner {
         appended
     }
 
-    async fn try_append(&self, expected: Position, position: Position, record: Bytes) -> Append {
+    async fn try_append(
+        &self,
+        expected: Position,
+        position: Position,
+        record: Bytes,
+        senders: &dyn Senders,
+    ) -> Append {
         self.turns.wait().await;
         for _ in 0..ATTEMPTS_MAX {
             if let Err(error) = self.wait_until_good().await {
@@ -82,6 +95,11 @@ impl Inner {
                 sealed_for: sealed_for(&record),
                 record: record.clone(),
             };
+            // Rather now than when the record is on its way, and its callers have to be told that nothing is known.
+            self.look_if_due(LOOK_AHEAD).await;
+            if !senders.may_send() {
+                return Append::Withdrawn;
+            }
             match self.send(&sent).await {
                 Attempt::Done(appended) => return self.acknowledge(appended).await,
                 Attempt::NotRegistered => self.suspect("this process is not registered any more"),
@@ -250,20 +268,28 @@ impl Inner {
         }
         self.turns.lost(append_time);
         // What was told is old after a wait.
-        Attempt::Done(match self.turns.wait_after_loss().await {
-            true => Append::Lost(Vec::new()),
-            false => self.lost(sent, look).await,
+        let told = match self.turns.wait_after_loss().await {
+            true => Vec::new(),
+            false => self.told(sent, look).await,
+        };
+        Attempt::Done(Append::Lost {
+            told,
+            is_certain: true,
         })
     }
 
-    /// Another record stands there, or this one does, sent before.
-    async fn lost(&self, sent: &Sent, look: Look) -> Append {
-        match self.decode_page(sent.expected, &look.kvs).await {
-            Ok(records) => Append::Lost(records),
+    /// The records that stand in the way of `sent`, up to one whose transactions are in a blob: the committer reads on from there,
+    /// which may take long, when its callers know better than to wait for this record.
+    async fn told(&self, sent: &Sent, look: Look) -> Vec<Record> {
+        let is_blob = |kv: &KeyValue| BlobPointer::is_in(kv.value());
+        let count = look.kvs.iter().position(is_blob);
+        let inline = &look.kvs[..count.unwrap_or(look.kvs.len())];
+        match self.decode_page(sent.expected, inline).await {
+            Ok(records) => records,
             // The committer reads again, and meets it there.
             Err(error) => {
                 log::warn!(instance = self.instance; "what stands in etcd cannot be read: {}", error.chain());
-                Append::Lost(Vec::new())
+                Vec::new()
             }
         }
     }
@@ -281,7 +307,11 @@ impl Inner {
                     self.note_appended(sent);
                     Append::Appended
                 }
-                _ => self.lost(sent, look).await,
+                // It may have been carried out, and others after it.
+                _ => Append::Lost {
+                    told: self.told(sent, look).await,
+                    is_certain: false,
+                },
             },
             Err(_) => Append::Unclear(error),
         }
@@ -299,14 +329,19 @@ impl Inner {
         self.held.push(held, self.now());
     }
 
+    /// Looks for a recovery if that share of the time between two looks is over.
+    async fn look_if_due(&self, share: f64) {
+        if self.is_look_due(share) && !mutation::is("acknowledge-without-looking") {
+            self.look_for_recovery().await;
+        }
+    }
+
     /// Before callers are told, it has to be known that nobody recovers the log (R11).
     async fn acknowledge(&self, appended: Append) -> Append {
         if !matches!(appended, Append::Appended) {
             return appended;
         }
-        if self.is_look_due() && !mutation::is("acknowledge-without-looking") {
-            self.look_for_recovery().await;
-        }
+        self.look_if_due(1.0).await;
         if self.is_superseded.load(Ordering::SeqCst) {
             return Append::Unclear(Error::unavailable(
                 "the next epoch has begun, and it is not known yet whether this etcd is a part of it",

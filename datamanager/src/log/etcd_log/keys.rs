@@ -202,6 +202,11 @@ impl BlobPointer {
         value.put_u32_le(checksum);
         value.to_vec()
     }
+
+    /// Whether the value of a record's key is a pointer.
+    pub(super) fn is_in(value: &[u8]) -> bool {
+        value.starts_with(&POINTER_MAGIC)
+    }
 }
 
 impl StoredRecord {

@@ -86,7 +86,9 @@ impl Inner {
         };
         let mut found = None;
         let looking = async { found = Some(self.look_for_announcement(is_overdue).await) };
-        self.within(LOOK_MAX, looking).await;
+        // Commits that wait for it are to be answered in time.
+        let wait_max = LOOK_MAX.min(self.settings.commit_timeout / 6);
+        self.within(wait_max, looking).await;
         match found {
             Some(Ok(found)) => {
                 lock(&self.looks).done_at = began;
@@ -100,17 +102,18 @@ impl Inner {
                 log::debug!(instance = self.instance; "it cannot be seen whether the log is recovered: {}", error.chain());
             }
             None => {
-                log::debug!(instance = self.instance; "it was not seen within {LOOK_MAX:?} whether the log is recovered");
+                log::debug!(instance = self.instance; "it was not seen within {wait_max:?} whether the log is recovered");
             }
         }
     }
 
-    /// Whether it is to be looked before anybody is told of a commit. What has just failed is not tried again at once.
-    pub(super) fn is_look_due(&self) -> bool {
+    /// Whether it is to be looked before anybody is told of a commit, or will be when all of the time is over of which this is a
+    /// `share`. What has just failed is not tried again at once.
+    pub(super) fn is_look_due(&self, share: f64) -> bool {
         let (now, looks) = (self.now(), *lock(&self.looks));
         let wait = self.settings.etcd_recovery_wait;
-        now.saturating_sub(looks.done_at) >= wait
-            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL)
+        now.saturating_sub(looks.done_at) >= wait.mul_f64(share)
+            && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL).mul_f64(share)
     }
 
     /// The announcement that is there. Who is overdue may have missed a recovery from its beginning to its end, with another

@@ -13,7 +13,7 @@ use futures::stream::{self, BoxStream};
 use super::FileLogOptions;
 use super::segment::{Segment, list_segments, read_file};
 use crate::environment::{Environment, FileSystem, run_blocking};
-use crate::log::{Append, Log, LogReader};
+use crate::log::{Append, Log, LogReader, Senders};
 use crate::record::Record;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, ErrorKind, Position};
@@ -287,7 +287,13 @@ impl LogReader for FileLogReader {
 /// A reader is the log of a store that is open read-only: it follows, and refuses to append.
 #[async_trait]
 impl Log for FileLogReader {
-    async fn append(&self, _expected: Position, _position: Position, _record: Bytes) -> Append {
+    async fn append(
+        &self,
+        _expected: Position,
+        _position: Position,
+        _record: Bytes,
+        _senders: &dyn Senders,
+    ) -> Append {
         Append::Refused(Error::invalid("the store is open read-only"))
     }
 

@@ -153,12 +153,12 @@ fn a_write_that_fails_at_its_very_end_leaves_no_record() {
     let encoded = record.encode().unwrap();
 
     files.armed.store(true, Ordering::SeqCst);
-    let refused = block_on(log.append(Position::START, record.position, encoded.clone()));
+    let refused = block_on(log.append(Position::START, record.position, encoded.clone(), &()));
     assert!(matches!(refused, Append::Refused(_)), "{refused:?}");
     let reopened = FileLog::open(environment.clone(), options.clone()).unwrap();
     assert_eq!(reopened.state().head, Position::START);
 
-    let appended = block_on(reopened.append(Position::START, record.position, encoded));
+    let appended = block_on(reopened.append(Position::START, record.position, encoded, &()));
     assert!(matches!(appended, Append::Appended), "{appended:?}");
     let again = FileLog::open(environment, options).unwrap();
     assert_eq!(again.state().head, record.position);

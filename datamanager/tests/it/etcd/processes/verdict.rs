@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use datamanager::testing::history::{Answer, Event, History, Recorder};
 use datamanager::{CommitId, DataManager, ErrorKind, Stats};
+use futures::TryStreamExt;
+use ost::Ost;
 
 use super::super::place::run;
 use super::deployment::{Deployment, WAIT_MAX};
@@ -74,8 +76,26 @@ impl Deployment {
         let stats = store.stats();
         store.close().await.unwrap();
         let verification = self.builder(task).verify().await.unwrap();
-        assert!(verification.is_sound(), "{:?}", verification.damage);
+        if !verification.is_sound() {
+            panic!("{:?}\n{}", verification.damage, self.contents(task).await);
+        }
         (stats, verification.records)
+    }
+
+    /// The keys of the log and of the manifests, for people to look at.
+    async fn contents(&self, task: &Task) -> String {
+        let ost = match &self.s3 {
+            Some(server) => server.open("base"),
+            None => Ost::from_url(&task.url).unwrap(),
+        };
+        let mut keys = Vec::new();
+        for prefix in ["wal/", "manifests/", "epochs/", "recovery/"] {
+            let mut objects = ost.list(prefix, None);
+            while let Some(meta) = objects.try_next().await.unwrap() {
+                keys.push(format!("{} of {}", meta.path, meta.last_modified_ms));
+            }
+        }
+        keys.join("\n")
     }
 
     async fn open(&self, task: &Task) -> DataManager {
