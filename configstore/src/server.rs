@@ -89,14 +89,11 @@ pub async fn run(
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
+    let options = settings.options()?;
+    // Sees to it that the data directory is there, or tells that it cannot be.
+    options.store.builder()?;
     let keyring = Arc::new(Keyring::load(&settings.secret_keys, &settings.data_dir)?);
-    service::run(
-        listener,
-        ConfigStore { keyring },
-        settings.options()?,
-        shutdown,
-    )
-    .await
+    service::run(listener, ConfigStore { keyring }, options, shutdown).await
 }
 
 /// Encrypts everything with the first of `settings.secret_keys` that is encrypted with another key, in many small
@@ -108,8 +105,9 @@ pub async fn run(
 /// # Errors
 /// A key that is missing or is another one; a store that does not open or answer. What was done until then stays done.
 pub async fn rotate_keys(settings: &Settings) -> Result<RotationReport, Error> {
+    let builder = settings.store_options()?.builder()?;
     let keyring = Arc::new(Keyring::load(&settings.secret_keys, &settings.data_dir)?);
-    let store = settings.store_options()?.builder()?.open().await?;
+    let store = builder.open().await?;
     let actions = Actions::new(Database::new(store.clone()), keyring);
     let rotated = actions.rotate_keys().await;
     let closed = store.close().await;

@@ -116,38 +116,50 @@ impl Actions {
     }
 }
 
-/// Deletes at most so many objects below one that is gone, and notes what is left; returns whether something is.
+/// Deletes at most so many objects below one that is gone, and notes that there are more; returns whether there may be.
+///
+/// What lies deepest goes first, so that all that is left lies below the one object.
 async fn delete_below(
     transaction: &mut Transaction,
     target: StoredParent,
     objects_max: usize,
 ) -> Result<bool, Error> {
-    let mut open = vec![target];
     let mut left = objects_max;
+    let mut way = vec![target.clone()];
     while left > 0 {
-        let Some(target) = open.pop() else {
+        let Some(object) = way.last() else {
             break;
         };
-        delete_children(transaction, &target, &mut left, &mut open).await?;
-        if left == 0 {
-            open.push(target);
+        delete_leaves(transaction, object, &mut left).await?;
+        let below = Query::by("parent_name").equal(object.key()).limit(1);
+        match transaction.list::<GroupDocument>(&below).await?.pop() {
+            Some(group) => way.push(StoredParent::new(ConfigType::ProjectGroup, group.id)),
+            // Nothing is in it any more, if it was not the bound that ended it.
+            None if left > 0 => {
+                if way.len() > 1 {
+                    transaction.delete::<GroupDocument>(&object.id)?;
+                    left -= 1;
+                }
+                way.pop();
+            }
+            None => {}
         }
     }
-    for target in &open {
-        transaction.put(&DeletionDocument::of(target))?;
+    let has_more = !way.is_empty();
+    if has_more {
+        transaction.put(&DeletionDocument::of(&target))?;
     }
-    Ok(!open.is_empty())
+    Ok(has_more)
 }
 
-/// Deletes what lies directly below an object, and gives what may have something below it in turn.
-async fn delete_children(
+/// Deletes what lies directly in an object and is no group, with all that is in it.
+async fn delete_leaves(
     transaction: &mut Transaction,
-    target: &StoredParent,
+    object: &StoredParent,
     left: &mut usize,
-    open: &mut Vec<StoredParent>,
 ) -> Result<(), Error> {
-    let id = target.id.as_str();
-    match target.kind {
+    let id = object.id.as_str();
+    match object.kind {
         ConfigType::User => {
             take::<LinkedAccountDocument>(transaction, "user", id, left).await?;
             take::<TokenDocument>(transaction, "user_name", id, left).await?;
@@ -156,43 +168,51 @@ async fn delete_children(
         ConfigType::Org => {
             take::<MemberDocument>(transaction, "org_user", id, left).await?;
         }
-        ConfigType::ProjectGroup | ConfigType::Project => {
-            take::<SecretDocument>(transaction, "parent_name", target.key(), left).await?;
-            take::<VariableDocument>(transaction, "parent_name", target.key(), left).await?;
+        ConfigType::Project => delete_values(transaction, object, left).await?,
+        ConfigType::ProjectGroup => {
+            delete_values(transaction, object, left).await?;
+            let projects = Query::by("parent_name").equal(object.key()).limit(*left);
+            for project in transaction.list::<ProjectDocument>(&projects).await? {
+                let project = StoredParent::new(ConfigType::Project, project.id);
+                delete_values(transaction, &project, left).await?;
+                if *left == 0 {
+                    break;
+                }
+                transaction.delete::<ProjectDocument>(&project.id)?;
+                *left -= 1;
+            }
         }
         ConfigType::OrgMember
         | ConfigType::RemoteSource
         | ConfigType::Secret
         | ConfigType::Variable => {}
     }
-    let groups = take::<GroupDocument>(transaction, "parent_name", target.key(), left).await?;
-    let below = |kind| move |id| StoredParent::new(kind, id);
-    open.extend(groups.into_iter().map(below(ConfigType::ProjectGroup)));
-    if target.kind == ConfigType::ProjectGroup {
-        let projects =
-            take::<ProjectDocument>(transaction, "parent_name", target.key(), left).await?;
-        open.extend(projects.into_iter().map(below(ConfigType::Project)));
-    }
     Ok(())
 }
 
-/// Deletes the documents with a key, at most as many as are left, and returns their ids.
+async fn delete_values(
+    transaction: &mut Transaction,
+    parent: &StoredParent,
+    left: &mut usize,
+) -> Result<(), Error> {
+    take::<SecretDocument>(transaction, "parent_name", parent.key(), left).await?;
+    take::<VariableDocument>(transaction, "parent_name", parent.key(), left).await
+}
+
+/// Deletes the documents with a key, at most as many as are left.
 async fn take<T: Document>(
     transaction: &mut Transaction,
     index: &str,
     key: impl IndexKey,
     left: &mut usize,
-) -> Result<Vec<String>, Error> {
+) -> Result<(), Error> {
     if *left == 0 {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let query = Query::by(index).equal(key).limit(*left);
-    let found = transaction.list::<T>(&query).await?;
-    *left -= found.len();
-    let mut ids = Vec::with_capacity(found.len());
-    for document in &found {
+    for document in transaction.list::<T>(&query).await? {
         transaction.delete::<T>(document.id())?;
-        ids.push(document.id().to_owned());
+        *left -= 1;
     }
-    Ok(ids)
+    Ok(())
 }

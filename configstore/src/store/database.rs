@@ -81,6 +81,7 @@ impl Database {
         W: Future<Output = Result<T, Error>>,
     {
         let value = Mutex::new(None);
+        let mut failure = None;
         for _ in 0..ATTEMPTS_MAX {
             let updated = self.data_manager.update(|transaction| {
                 let work = work(transaction);
@@ -96,6 +97,11 @@ impl Database {
                 Err(WorkError::Refused(error)) => return Err(error),
                 Err(WorkError::Store(error)) => error,
             };
+            // Another process was faster; what it has written is seen by the next attempt, which says more.
+            if error.kind() == ErrorKind::NotUnique {
+                failure = Some(error);
+                continue;
+            }
             let Some(id) = error
                 .commit_id()
                 .filter(|_| error.kind() == ErrorKind::Unknown)
@@ -104,13 +110,18 @@ impl Database {
             };
             match self.outcome(id).await {
                 Some(Outcome::Committed) => return taken(&value),
-                Some(Outcome::NotCommitted) => {}
+                Some(Outcome::NotCommitted) => failure = Some(error),
                 _ => return Err(error.into()),
             }
         }
-        Err(Error::unavailable(
-            "the change could not be committed: the log did not answer in time",
-        ))
+        Err(match failure {
+            Some(error) if error.kind() == ErrorKind::NotUnique => error.into(),
+            Some(error) => {
+                Error::unavailable("the log does not answer in time; nothing was changed")
+                    .with_source(error)
+            }
+            None => Error::internal("a change was not tried"),
+        })
     }
 
     /// What became of a commit, if that can be known soon.

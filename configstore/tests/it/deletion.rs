@@ -130,7 +130,7 @@ async fn a_large_tree_cannot_be_reached_at_once_and_goes_in_several_transactions
     wait_until("everything is gone", async || {
         let exported = crate::transfer::export(&client, "native").await;
         let text = String::from_utf8(exported).unwrap();
-        !text.contains("\"project\"") && !text.contains("\"deletion\"")
+        !text.contains("{\"type\":\"project\"") && !text.contains("{\"type\":\"deletion\"")
     })
     .await;
     server.stop().await.unwrap();

@@ -46,6 +46,7 @@ impl Server {
 
     /// A service that is about to start.
     pub(crate) fn begin(settings: &Settings) -> Server {
+        crate::captured_log::start();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -121,7 +122,8 @@ pub(crate) fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, code:
     assert_eq!(
         (error.kind(), error.code()),
         (ErrorKind::BadRequest, code),
-        "{error}"
+        "{}",
+        error.chain()
     );
     assert!(!error.to_string().is_empty());
 }

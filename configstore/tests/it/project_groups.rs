@@ -174,7 +174,7 @@ async fn what_is_made_again_has_nothing_of_what_was_deleted() {
             .unwrap();
         for reference in [group.place.path.as_str(), &group.project_group.id] {
             let found = client.project_group_projects(reference).await.unwrap();
-            assert_eq!(found, [project.clone()]);
+            assert_eq!(found, std::slice::from_ref(&project));
         }
         for reference in [path, &project.project.id] {
             let found = client

@@ -35,11 +35,11 @@ async fn every_route_takes_an_id_a_name_and_a_path_alike() {
             assert_eq!(client.project_group(reference).await.unwrap(), group);
             assert_eq!(
                 client.project_group_subgroups(reference).await.unwrap(),
-                [below.clone()]
+                std::slice::from_ref(&below)
             );
             assert_eq!(
                 client.project_group_projects(reference).await.unwrap(),
-                [project.clone()]
+                std::slice::from_ref(&project)
             );
             let request = group_request(&format!("org/{name}"), name);
             assert_eq!(
