@@ -48,6 +48,14 @@ pub(crate) async fn agola_export(
     actions: &Actions,
 ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
     let held = actions.database().data_manager().held_snapshot().await?;
+    let mut tokens = held.snapshot().documents::<TokenDocument>(&ScanOptions::new().limit(1))?;
+    if tokens.next().await?.is_some() {
+        log::warn!(
+            instance = actions.database().data_manager().instance();
+            "an export in the format of agola has no tokens, since only their hashes are known: where it is imported, users \
+             have to make theirs again"
+        );
+    }
     let export = Export {
         actions: actions.clone(),
         held,

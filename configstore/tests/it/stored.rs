@@ -87,3 +87,19 @@ pub(crate) async fn remove_root_only(settings: &Settings, user_name: &str) {
     transaction.commit().await.unwrap();
     store.close().await.unwrap();
 }
+
+/// Gives the last secret a value that no key opens.
+pub(crate) async fn damage_last_secret(settings: &Settings) {
+    let all = documents(settings).await;
+    let (id, secret) = all["secret"].last_key_value().unwrap();
+    let mut secret = secret.clone();
+    let data = secret["data"].as_str().unwrap();
+    let (start, _) = data.split_at(data.len() - 8);
+    secret["data"] = json!(format!("{start}AAAAAAAA"));
+    let store = open(settings).await;
+    let mut transaction = store.begin();
+    transaction.allow_stale_indexes();
+    transaction.put_raw("secret", id, secret.to_string()).unwrap();
+    transaction.commit().await.unwrap();
+    store.close().await.unwrap();
+}

@@ -361,6 +361,45 @@ async fn what_is_no_whole_export_changes_nothing() {
     client.add_user("user02").await;
 }
 
+/// Field case IE-05: an export that broke off looked like a whole one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_cannot_go_on_is_cut_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path());
+    let server = Server::start(&settings).await;
+    let client = server.client();
+    client.add_org("org01").await;
+    let parent = ValueParent::ProjectGroup("org/org01");
+    for number in 0..100 {
+        let request = secret_request(&format!("s{number:03}"), "a", &"x".repeat(500));
+        client.create_secret(parent, &request).await.unwrap();
+    }
+    assert!(!export(&client, "agola").await.is_empty());
+    server.stop().await.unwrap();
+    crate::stored::damage_last_secret(&settings).await;
+
+    let server = Server::start(&settings).await;
+    let client = server.client();
+    let mut pieces = client.export("agola").await.unwrap();
+    let mut bytes = 0;
+    let error = loop {
+        match pieces.try_next().await {
+            Ok(Some(piece)) => bytes += piece.len(),
+            Ok(None) => panic!("the export ended well after {bytes} bytes"),
+            Err(error) => break error,
+        }
+    };
+    assert!(bytes > 0, "{error}");
+    // The failure is the one secret's; everything else goes on.
+    client.org("org01").await.unwrap();
+    let error = client.secrets(parent, false).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "internal"));
+    // Why is in the log alone.
+    assert!(!error.to_string().contains("decrypt"), "{error}");
+    let lines = crate::captured_log::lines();
+    assert!(lines.iter().any(|line| line.contains("an export was broken off") && line.contains("cannot be decrypted")));
+}
+
 /// Field case IE-08: old tokens work after a restore, ids stay, and new ones are others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_native_export_restores_everything_tokens_too() {

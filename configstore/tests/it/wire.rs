@@ -298,3 +298,20 @@ async fn the_description_names_every_route_and_its_parameters() {
     }
     assert_eq!(operations, 49);
 }
+
+/// The description is kept beside the code, so that a change of the API is seen in review.
+///
+/// With DM_UPDATE=1 the file is written instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_the_one_that_is_checked_in() {
+    let server = Server::new().await;
+    let (_, _, body) = send(&server, Method::GET, "/openapi.json", "").await;
+    let document: Value = serde_json::from_str(&body).unwrap();
+    let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+    if std::env::var_os("DM_UPDATE").is_some() {
+        std::fs::write(file, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(text == expected, "the API has changed: run this test with DM_UPDATE=1 and look at the difference");
+}
