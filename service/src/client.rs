@@ -228,7 +228,7 @@ impl Client {
         decode(response).await
     }
 
-    /// Sends a value with POST. `()` stands for an answer that is not looked at.
+    /// Sends a value with POST. `()` is an answer without a body, `serde::de::IgnoredAny` one that is not looked at.
     ///
     /// # Errors
     /// What the service answers; `Unavailable` if it was not reached, `Unknown` if its answer was not.
@@ -362,10 +362,6 @@ async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
         true => b"null",
         false => &body,
     };
-    // What has no answer is not looked at.
-    if std::any::type_name::<T>() == std::any::type_name::<()>() {
-        return serde_json::from_slice(b"null").map_err(Error::internal);
-    }
     serde_json::from_slice(body)
         .map_err(|cause| Error::internal(cause).with_code("unexpected_answer"))
 }

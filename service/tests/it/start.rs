@@ -10,7 +10,7 @@ use service::config::Web;
 use service::testing::{TestServer, wait_until};
 use service::{ErrorKind, Options, StoreOptions, bind};
 
-use crate::notes::{Note, Notes, options};
+use crate::notes::{Note, Notes, options, shared_options};
 use crate::raw::ask;
 
 /// Field case OP-13: a second start on the same port hung, or said nothing.
@@ -67,6 +67,54 @@ async fn a_store_that_is_damaged_ends_the_start() {
         .await
         .unwrap_err();
     assert!(error.chain().contains("store.json"), "{}", error.chain());
+}
+
+/// A store that has given itself up is not served any longer; whoever watches over the process starts it again.
+#[tokio::test]
+async fn a_server_whose_store_is_given_up_ends_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestServer::ready(Notes, shared_options(directory.path())).await;
+    server
+        .client()
+        .post::<_, u64>(&Path::of(["counter"]), &())
+        .await
+        .unwrap();
+    let log = directory.path().join("notesdata/wal/0000000001");
+    let records = std::fs::read_dir(&log)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let last = records.max().unwrap();
+    let number: u64 = last.trim_end_matches(".wal").parse().unwrap();
+    std::fs::write(log.join(format!("{:020}.wal", number + 1)), "no record").unwrap();
+    let error = server.ended().await.unwrap_err();
+    assert!(error.to_string().contains("started again"), "{error}");
+    assert!(error.chain().contains(".wal"), "{}", error.chain());
+}
+
+/// A server is dropped in the middle: nobody listens any more, and the store is let go.
+#[tokio::test]
+async fn a_server_whose_call_is_dropped_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let running = service::run(
+        listener,
+        Notes,
+        options(directory.path()),
+        std::future::pending(),
+    );
+    let serving = tokio::spawn(running);
+    wait_until("the server is ready", async || {
+        ask(address, "GET", "/readyz", "").await.status == 200
+    })
+    .await;
+    serving.abort();
+    wait_until("nobody listens", async || {
+        tokio::net::TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    let server = TestServer::ready(Notes, options(directory.path())).await;
+    server.stop().await.unwrap();
 }
 
 /// Of two servers on one directory with its log in files the second waits, and takes over when the first stops.
