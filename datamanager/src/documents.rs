@@ -20,6 +20,7 @@ mod reader;
 mod catalog;
 mod document_type;
 mod expansion;
+mod import_indexer;
 mod index_entry;
 mod indexer;
 mod intent;
@@ -44,6 +45,7 @@ pub(crate) use document_type::DocumentTypes;
 pub(crate) use expansion::{Before, Cost, Expansion};
 #[cfg(test)]
 pub(crate) use index_entry::IndexEntry;
+pub(crate) use import_indexer::ImportIndexer;
 pub(crate) use index_entry::IndexEntryKey;
 #[cfg(test)]
 pub(crate) use index_key::EncodedKey;

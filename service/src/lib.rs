@@ -117,6 +117,6 @@ pub use context::{Context, Opened};
 #[cfg(feature = "server")]
 pub use json::Json;
 #[cfg(feature = "server")]
-pub use server::{Options, Service, bind, run, stop_signal};
+pub use server::{ExportStream, Options, Service, bind, run, stop_signal};
 #[cfg(feature = "server")]
 pub use store::StoreOptions;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use datamanager::{Builder, Conversion, DataManager, ExportFormat};
+use bytes::Bytes;
+use datamanager::{Builder, Conversion, DataManager, Expansion, ExportFormat};
+use futures::stream::BoxStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use utoipa::openapi::OpenApi;
@@ -32,6 +34,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Connections that wait for being accepted.
 const BACKLOG: u32 = 1024;
+
+/// The bytes of an export, up to its end or to an error, which cuts the connection off.
+pub type ExportStream = BoxStream<'static, Result<Bytes, Error>>;
 
 /// What makes a server on a store: its routes, and what they work with.
 ///
@@ -66,6 +71,18 @@ pub trait Service: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// A whole export in this format that the service makes by itself; none: the store makes it.
+    ///
+    /// # Errors
+    /// Why it cannot begin.
+    fn export(
+        &self,
+        _state: &Self::State,
+        _format: ExportFormat,
+    ) -> impl Future<Output = Result<Option<ExportStream>, Error>> + Send {
+        async { Ok(None) }
+    }
+
     /// How entries are changed on their way into an export of this format; none: as they are stored.
     fn export_conversion(&self, _state: &Self::State, _format: ExportFormat) -> Option<Conversion> {
         None
@@ -74,6 +91,12 @@ pub trait Service: Send + Sync + 'static {
     /// How entries of an import in this format are changed and checked. An error refuses the import, which changes nothing
     /// then; its text is told to the client.
     fn import_conversion(&self, _state: &Self::State, _format: ExportFormat) -> Option<Conversion> {
+        None
+    }
+
+    /// What entries of an import in this format are made into; none: they stay what they are. Goes before
+    /// [`Service::import_conversion`]. An error refuses the import, as there.
+    fn import_expansion(&self, _state: &Self::State, _format: ExportFormat) -> Option<Expansion> {
         None
     }
 

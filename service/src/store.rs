@@ -61,7 +61,10 @@ impl StoreOptions {
     }
 
     /// How the store is opened. The data directory is made.
-    pub(crate) fn builder(&self) -> Result<Builder, Error> {
+    ///
+    /// # Errors
+    /// A directory that cannot be written, a storage or an etcd that cannot be: the key is named.
+    pub fn builder(&self) -> Result<Builder, Error> {
         make_directory(&self.key("dataDir"), &self.data_dir)?;
         let url = OstUrl::parse(&self.url()?);
         let place = url.and_then(|url| url.open(&self.ost_options()));

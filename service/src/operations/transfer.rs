@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use datamanager::{Export, ExportFormat, ExportOptions, ImportOptions, ImportReport};
-use futures::StreamExt;
+use datamanager::{ExportFormat, ExportOptions, ImportOptions, ImportReport};
 use futures::stream::{self, Stream};
+use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ use tokio_util::io::StreamReader;
 use super::Operations;
 use super::maintenance::{Requested, empty};
 use crate::api::{ErrorBody, Mode};
-use crate::{Audit, Context, Error, ErrorKind, Service};
+use crate::{Audit, Context, Error, ErrorKind, ExportStream, Service};
 
 /// Pieces between the store and the connection.
 const PIECES_MAX: usize = 4;
@@ -59,13 +59,24 @@ pub(crate) async fn export<S: Service>(
             parsed.map_err(|error: datamanager::Error| Error::bad_request(error.to_string()))?
         }
     };
-    let mut options = ExportOptions::new()
-        .format(format)
-        .zstd(query.zstd.is_some());
-    if let Some(conversion) = operations.inner.service.export_conversion(state, format) {
-        options = options.conversion(conversion);
-    }
-    let export = store.export(options).await?;
+    let service = &operations.inner.service;
+    let is_compressed = query.zstd.is_some();
+    let export = match service.export(state, format).await? {
+        Some(_) if is_compressed => {
+            return Err(Error::bad_request(
+                "an export in this format is not compressed",
+            ));
+        }
+        Some(export) => export,
+        None => {
+            let mut options = ExportOptions::new().format(format).zstd(is_compressed);
+            if let Some(conversion) = service.export_conversion(state, format) {
+                options = options.conversion(conversion);
+            }
+            let export = store.export(options).await?;
+            export.into_stream().map_err(Error::from).boxed()
+        }
+    };
     audit.record("export", "store", &format.to_string());
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     let feeding = feed(export, sender, context.clone());
@@ -81,14 +92,14 @@ pub(crate) async fn export<S: Service>(
 
 /// Hands on the pieces of an export, until it ends, the client has gone or reads nothing, or the server stops. Only the
 /// first of these is told as an end.
-async fn feed(mut export: Export, sender: mpsc::Sender<Piece>, context: Context) {
+async fn feed(mut export: ExportStream, sender: mpsc::Sender<Piece>, context: Context) {
     let idle_timeout = context.limits().stream_idle_timeout;
     let work = async {
         loop {
             let piece = match export.next().await {
-                Ok(Some(piece)) => Piece::Bytes(piece),
-                Ok(None) => Piece::End,
-                Err(error) => {
+                Some(Ok(piece)) => Piece::Bytes(piece),
+                None => Piece::End,
+                Some(Err(error)) => {
                     log::error!(instance = context.instance(); "an export was broken off: {}", error.chain());
                     return;
                 }
@@ -156,7 +167,9 @@ pub(crate) async fn import<S: Service>(
         return Err(error.with_code("instances_not_in_maintenance"));
     }
     let service = operations.inner.service.clone();
+    let (expanding, expanded_state) = (service.clone(), state.clone());
     let options = ImportOptions::new()
+        .expansion_by_format(move |format| expanding.import_expansion(&expanded_state, format))
         .conversion_by_format(move |format| service.import_conversion(&state, format));
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     let reader = StreamReader::new(Box::pin(pieces(receiver)));
