@@ -5,7 +5,7 @@ use ulid::Ulid;
 
 use super::Jobs;
 use crate::Error;
-use crate::data_file::{DataFileEntry, DataFileWriter};
+use crate::data_file::{DataFileEntry, DataFileOptions, DataFileWriter};
 use crate::failpoint;
 use crate::manifest::FileEntry;
 use crate::memtable::VersionedEntry;
@@ -35,6 +35,7 @@ pub(super) struct JobOutput<'a> {
     jobs: &'a Jobs,
     epoch: u32,
     job_seq: u64,
+    options: DataFileOptions,
     current: Option<(ObjectPath, DataFileWriter)>,
     files: Vec<FileEntry>,
 }
@@ -45,8 +46,17 @@ impl<'a> JobOutput<'a> {
             jobs,
             epoch,
             job_seq,
+            options: jobs.data_file_options(),
             current: None,
             files: Vec::new(),
+        }
+    }
+
+    /// The same for files of level 0.
+    pub(super) fn of_level0(jobs: &'a Jobs, epoch: u32, job_seq: u64) -> JobOutput<'a> {
+        JobOutput {
+            options: jobs.level0_options(),
+            ..JobOutput::new(jobs, epoch, job_seq)
         }
     }
 
@@ -54,7 +64,7 @@ impl<'a> JobOutput<'a> {
     pub(super) async fn add(&mut self, entry: VersionedEntry) -> Result<(), Error> {
         if self.current.is_none() {
             let path = self.new_path()?;
-            let options = self.jobs.data_file_options();
+            let options = self.options.clone();
             let writer = DataFileWriter::create(self.jobs.ost(), path.clone(), options).await?;
             self.current = Some((path, writer));
         }
