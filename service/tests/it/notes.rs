@@ -155,7 +155,7 @@ async fn slow(Opened(store): Opened<DataManager>) -> Result<HttpResponse, Error>
     store.put_raw("slow", "begun", "x").await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     store.put_raw("slow", "done", "x").await?;
-    Ok(json::reply(actix_web::http::StatusCode::OK, &"done"))
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn number(number: web::Path<u32>) -> HttpResponse {
