@@ -4,7 +4,7 @@ use bytes::Bytes;
 use datamanager::{DataManager, Settings};
 use futures::{StreamExt, TryStreamExt, stream};
 use service::client::{Client, Path};
-use service::testing::TestServer;
+use service::testing::{TestServer, wait_until};
 use service::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -142,6 +142,10 @@ async fn what_is_no_whole_export_of_known_types_changes_nothing() {
     server.stop().await.unwrap();
 }
 
+async fn importing(client: &Client) -> bool {
+    client.maintenance().await.unwrap().importing.is_some()
+}
+
 /// An export of format agola that was cut off between two entries looks whole; that the connection was cut off tells.
 #[tokio::test]
 async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
@@ -163,6 +167,7 @@ async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
         for half_closed in [true, false] {
             let mut stream = TcpStream::connect(server.address()).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
+            wait_until("the import has begun", async || importing(&client).await).await;
             if half_closed {
                 stream.shutdown().await.unwrap();
                 let mut answer = String::new();
@@ -172,16 +177,14 @@ async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
             } else {
                 drop(stream);
             }
+            // An import that was dropped with its request counted as under way, and maintenance could not be switched off.
+            wait_until("it has ended", async || !importing(&client).await).await;
+            assert_eq!(export(&client, "agola").await.unwrap(), before);
         }
     }
     // A client whose source fails in the middle.
     let failing = stream::iter([Ok(Bytes::from(entry)), Err("the file cannot be read")]);
     assert!(client.import(failing).await.is_err());
-    // An import that was dropped with its request counted as under way, and maintenance could not be switched off.
-    service::testing::wait_until("nothing is imported any more", async || {
-        client.maintenance().await.unwrap().importing.is_none()
-    })
-    .await;
     assert_eq!(export(&client, "agola").await.unwrap(), before);
     import(&client, &before).await.unwrap();
     client.disable_maintenance().await.unwrap();
