@@ -38,6 +38,8 @@ const API: &str = "/api/v1alpha";
 /// How often a request that changes nothing is sent, at most.
 const ATTEMPTS_MAX: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection without a request is kept; less than servers keep it.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const REDIRECTS_MAX: usize = 5;
 /// Bytes of an answer that is read whole, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -114,9 +116,10 @@ impl Builder {
             headers.insert(AUTHORIZATION, value);
         }
         let mut http = reqwest::Client::builder()
-            .default_headers(HeaderMap::new())
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.timeout)
+            // Before the server closes it: a request that meets a closed connection may or may not have been done.
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             // It takes the token away when another host or port comes.
             .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
             .referer(false);

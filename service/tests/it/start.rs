@@ -1,14 +1,17 @@
 //! Starting: what is refused, and what is waited for.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::web;
+use datamanager::DataManager;
 use datamanager::testing::TcpProxy;
 use ost::testing::S3Server;
 use service::client::Path;
 use service::config::Web;
 use service::testing::{TestServer, wait_until};
-use service::{ErrorKind, Options, StoreOptions, bind};
+use service::{Error, ErrorKind, Options, Service, StoreOptions, bind};
 
 use crate::notes::{Note, Notes, options, shared_options};
 use crate::raw::ask;
@@ -205,5 +208,46 @@ async fn a_server_waits_for_a_bucket_that_is_down_and_then_works_fully() {
         }
     })
     .await;
+    server.stop().await.unwrap();
+}
+
+/// Cannot start the first time, and not at all if it is `refused`.
+struct Hesitant {
+    attempts: AtomicU32,
+    refused: bool,
+}
+
+impl Service for Hesitant {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "hesitant"
+    }
+
+    async fn start(&self, _store: DataManager) -> Result<(), Error> {
+        match self.attempts.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(Error::unavailable("something else is not there yet")),
+            _ if self.refused => Err(Error::bad_request("the key is not the one of this store")),
+            _ => Ok(()),
+        }
+    }
+
+    fn routes(&self, _routes: &mut web::ServiceConfig) {}
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_start_yet_is_started_again_and_one_that_cannot_at_all_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let hesitant = |refused| Hesitant {
+        attempts: AtomicU32::new(0),
+        refused,
+    };
+    let server = TestServer::ready(hesitant(false), options(directory.path())).await;
+    server.stop().await.unwrap();
+    let refused = TestServer::start(hesitant(true), options(directory.path()));
+    let error = refused.ended().await.unwrap_err();
+    assert_eq!(error.to_string(), "the key is not the one of this store");
+    // The store was let go.
+    let server = TestServer::ready(Notes, options(directory.path())).await;
     server.stop().await.unwrap();
 }

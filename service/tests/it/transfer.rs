@@ -1,5 +1,7 @@
 //! Export and import over HTTP.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use datamanager::{DataManager, Settings};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -256,6 +258,49 @@ async fn an_export_that_fails_is_cut_off_and_not_ended() {
         !answer.body.ends_with("0\r\n\r\n"),
         "the last chunk was sent"
     );
+    server.stop().await.unwrap();
+}
+
+/// Clients that take nothing, or send nothing, for too long.
+#[tokio::test]
+async fn transfers_that_stand_still_are_given_up() {
+    crate::logs::start();
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path());
+    options.limits.stream_idle_timeout = Duration::from_secs(1);
+    let server = TestServer::ready(Notes, options).await;
+    let client = server.client();
+    let instance = client.instances().await.unwrap().remove(0).name;
+    client.enable_maintenance().await.unwrap();
+    // More than what fits into the buffers of a connection.
+    let data = "eHh4".repeat(250_000);
+    let entries = (0..20).map(move |number| {
+        let entry =
+            format!("{{\"id\":\"{number:06}\",\"data_type\":\"note\",\"data\":\"{data}\"}}");
+        Ok::<_, Error>(Bytes::from(entry))
+    });
+    client.import(stream::iter(entries)).await.unwrap();
+
+    let mut reading = TcpStream::connect(server.address()).await.unwrap();
+    reading
+        .write_all(b"GET /api/v1alpha/export HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let begin = b"POST /api/v1alpha/import HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{";
+    let answer = crate::raw::exchange(server.address(), begin).await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "timeout"));
+    wait_until("the export is given up", async || {
+        let mut lines = crate::logs::lines().into_iter();
+        lines.any(|line| {
+            line.instance.as_ref() == Some(&instance) && line.text.contains("nobody read it")
+        })
+    })
+    .await;
+    let mut bytes = Vec::new();
+    // It may be reset, too.
+    let _ = reading.read_to_end(&mut bytes).await;
+    assert!(!bytes.ends_with(b"0\r\n\r\n"), "the last chunk was sent");
+    wait_until("the import has ended", async || !importing(&client).await).await;
     server.stop().await.unwrap();
 }
 
