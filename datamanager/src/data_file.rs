@@ -37,6 +37,7 @@
 mod entry;
 mod error;
 
+mod batch;
 mod encoder;
 mod writer;
 

@@ -35,6 +35,8 @@ pub(super) struct JobOutput<'a> {
     jobs: &'a Jobs,
     epoch: u32,
     job_seq: u64,
+    /// Whether commits go on beside it, to which it leaves the processor.
+    is_background: bool,
     current: Option<(ObjectPath, DataFileWriter)>,
     files: Vec<FileEntry>,
 }
@@ -45,9 +47,16 @@ impl<'a> JobOutput<'a> {
             jobs,
             epoch,
             job_seq,
+            is_background: false,
             current: None,
             files: Vec::new(),
         }
+    }
+
+    /// The same for a job that nobody waits for.
+    pub(super) fn in_background(mut self) -> JobOutput<'a> {
+        self.is_background = true;
+        self
     }
 
     /// Adds an entry; a file ends between two entries when it is long enough.
@@ -56,6 +65,10 @@ impl<'a> JobOutput<'a> {
             let path = self.new_path()?;
             let options = self.jobs.data_file_options();
             let writer = DataFileWriter::create(self.jobs.ost(), path.clone(), options).await?;
+            let writer = match self.is_background {
+                true => writer.in_background(),
+                false => writer,
+            };
             self.current = Some((path, writer));
         }
         let Some((_, writer)) = &mut self.current else {
