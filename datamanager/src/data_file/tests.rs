@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixtures;
+mod long_walks;
 mod round_trip;
 
 use std::sync::{Arc, LazyLock};
