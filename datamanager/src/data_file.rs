@@ -45,6 +45,7 @@ mod ahead;
 mod cache;
 mod cursor;
 mod reader;
+mod source;
 mod verify;
 
 mod block;

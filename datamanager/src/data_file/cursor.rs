@@ -444,7 +444,7 @@ impl DataFileCursor {
     /// Reads the blocks of `run` at once.
     async fn read_run(&mut self) -> Result<(), DataFileError> {
         let run = BlockRun::new(self.run.clone());
-        let frames = run.read(&self.file).await?;
+        let frames = run.read(&self.file, self.fills_cache).await?;
         self.run.clear();
         let frames = frames.into_iter();
         self.read
