@@ -287,7 +287,10 @@ impl Committer {
             let (expected, position, time) = self.next_record();
             // Before any caller can be told this id: as long as it stands here, its outcome is open.
             self.state.set_in_flight(Some(position.record));
+            self.state
+                .set_held_up_by(Some("what it rests on cannot be read yet"));
             let mut batch = self.validate(requests, time).await;
+            self.state.set_held_up_by(None);
             if mutation::is("acknowledge-before-append") {
                 batch.acknowledge_early(position);
             }

@@ -458,6 +458,7 @@ impl DataManager {
             block_cache_bytes: cache.bytes(),
             block_cache_hits: cache.hits(),
             block_cache_misses: cache.misses(),
+            disk_cache_bytes: cache.disk().and_then(|disk| disk.bytes()),
             instance: self.inner.shared.instance.clone(),
             store: self.inner.shared.store.to_string(),
             location: self.inner.location.clone(),

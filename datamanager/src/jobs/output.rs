@@ -36,6 +36,8 @@ pub(super) struct JobOutput<'a> {
     epoch: u32,
     job_seq: u64,
     options: DataFileOptions,
+    /// Whether commits go on beside it, to which it leaves the processor.
+    is_background: bool,
     current: Option<(ObjectPath, DataFileWriter)>,
     files: Vec<FileEntry>,
 }
@@ -47,6 +49,7 @@ impl<'a> JobOutput<'a> {
             epoch,
             job_seq,
             options: jobs.data_file_options(),
+            is_background: false,
             current: None,
             files: Vec::new(),
         }
@@ -60,12 +63,22 @@ impl<'a> JobOutput<'a> {
         }
     }
 
+    /// The same for a job that nobody waits for.
+    pub(super) fn in_background(mut self) -> JobOutput<'a> {
+        self.is_background = true;
+        self
+    }
+
     /// Adds an entry; a file ends between two entries when it is long enough.
     pub(super) async fn add(&mut self, entry: VersionedEntry) -> Result<(), Error> {
         if self.current.is_none() {
             let path = self.new_path()?;
             let options = self.options.clone();
             let writer = DataFileWriter::create(self.jobs.ost(), path.clone(), options).await?;
+            let writer = match self.is_background {
+                true => writer.in_background(),
+                false => writer,
+            };
             self.current = Some((path, writer));
         }
         let Some((_, writer)) = &mut self.current else {

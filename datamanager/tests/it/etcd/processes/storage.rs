@@ -108,6 +108,7 @@ fn beyond_the_inline_budget_commits_fail_clearly_while_the_object_storage_is_awa
                 format!("{BUDGET} are allowed, and the object storage takes none"),
                 // The content of a record of the other one, which had just been stored.
                 "what other processes have committed meanwhile cannot be read yet".to_owned(),
+                "what it rests on cannot be read yet".to_owned(),
             ];
             let mut lines = errors.lines();
             let is_clear = |line: &str| causes.iter().any(|cause| line.contains(cause));
