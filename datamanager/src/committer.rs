@@ -27,7 +27,7 @@ use crate::mutation;
 use crate::opener::Opener;
 use crate::record::{Record, RecordBody};
 use crate::state::{LoadedManifest, State};
-use crate::{Durability, Error, ErrorKind, Position, RecordId, Settings, Timestamp};
+use crate::{Durability, Error, ErrorKind, LogKind, Position, RecordId, Settings, Timestamp};
 
 /// How long a log that cannot be followed is left alone.
 const TAIL_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -129,6 +129,9 @@ impl Committer {
     /// Serves until the store is closed, or there is an epoch after the one whose log this is.
     async fn serve_log(&mut self) -> Result<Served, Error> {
         let log = self.log.clone();
+        // Where processes take turns, one that looks sooner than the others would get more of them.
+        let is_alone = self.state.shared().log().kind == LogKind::File;
+        self.environment.set_watchful(is_alone);
         let mut tail = log.tail(self.state.position()).fuse();
         let mut retry = None;
         let mut next_epoch = None;
@@ -284,7 +287,10 @@ impl Committer {
             let (expected, position, time) = self.next_record();
             // Before any caller can be told this id: as long as it stands here, its outcome is open.
             self.state.set_in_flight(Some(position.record));
+            self.state
+                .set_held_up_by(Some("what it rests on cannot be read yet"));
             let mut batch = self.validate(requests, time).await;
+            self.state.set_held_up_by(None);
             if mutation::is("acknowledge-before-append") {
                 batch.acknowledge_early(position);
             }

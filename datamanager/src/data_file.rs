@@ -37,6 +37,7 @@
 mod entry;
 mod error;
 
+mod batch;
 mod encoder;
 mod writer;
 
@@ -44,6 +45,7 @@ mod ahead;
 mod cache;
 mod cursor;
 mod reader;
+mod source;
 mod verify;
 
 mod block;

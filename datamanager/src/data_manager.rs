@@ -458,6 +458,7 @@ impl DataManager {
             block_cache_bytes: cache.bytes(),
             block_cache_hits: cache.hits(),
             block_cache_misses: cache.misses(),
+            disk_cache_bytes: cache.disk().and_then(|disk| disk.bytes()),
             instance: self.inner.shared.instance.clone(),
             store: self.inner.shared.store.to_string(),
             location: self.inner.location.clone(),
@@ -515,6 +516,18 @@ impl DataManager {
                 timeout.as_secs()
             ))),
         }
+    }
+
+    /// Returns once the store is served no longer, with the reason: it has been closed, or given up, as after a failed sync
+    /// or when the log is damaged. It has to be opened again then.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    pub async fn ended(&self) -> Error {
+        let mut ended = self.inner.ended.clone();
+        // An error means that whoever would tell has ended.
+        let _ = ended.wait_for(|ended| *ended).await;
+        self.ended_error()
     }
 
     /// Runs a job on a thread of its own, to its end even if the caller goes away; the store is let go only afterwards.

@@ -58,7 +58,7 @@ pub fn check_id(id: &str) -> Result<(), Error> {
             id.len()
         )));
     }
-    if id.bytes().any(|byte| byte == 0) {
+    if memchr::memchr(0, id.as_bytes()).is_some() {
         return Err(Error::invalid(format!(
             "id {:?} has a zero byte",
             shortened(id)

@@ -50,6 +50,10 @@ pub trait Environment: fmt::Debug + Send + Sync + 'static {
     /// The operating system's refusal to make a thread.
     fn spawn_thread(&self, name: &str, task: BoxFuture<'static, ()>) -> io::Result<()>;
 
+    /// Says whether the task that the current thread was made for is mostly woken again within some ten microseconds, so
+    /// that looking for that costs less than being parked. Without effect where threads are not parked.
+    fn set_watchful(&self, _is_watchful: bool) {}
+
     /// Runs `work`, which may block, where it holds up no task, and completes when it has run.
     fn run_blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 
@@ -117,6 +121,9 @@ pub trait File: fmt::Debug + Send + Sync + 'static {
 
     /// Cuts or extends the file.
     fn set_size(&self, bytes: u64) -> io::Result<()>;
+
+    /// Extends the file to `bytes` with zeros, where it can on room that is set aside for them; a longer file stays as it is.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
 }
 
 /// Runs `work`, which may block, through the environment and returns what it gave.

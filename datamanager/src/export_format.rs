@@ -14,6 +14,7 @@ mod entry_fields;
 mod input;
 mod place;
 
+mod base64_engine;
 mod entry;
 mod native;
 

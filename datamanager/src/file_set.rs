@@ -253,8 +253,16 @@ impl RunCursor {
         self.caching = false;
     }
 
+    /// The next entry if it is decoded already.
+    pub(crate) fn next_decoded(&mut self) -> Option<VersionedEntry> {
+        self.current.as_mut()?.next_decoded().map(versioned)
+    }
+
     /// The next entry.
     pub(crate) async fn next(&mut self) -> Result<Option<VersionedEntry>, Error> {
+        if let Some(entry) = self.next_decoded() {
+            return Ok(Some(entry));
+        }
         loop {
             if let Some(cursor) = &mut self.current {
                 match cursor.next().await {

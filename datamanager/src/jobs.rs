@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::committer::{Command, ControlApplied, ControlRequest};
 use crate::control::{ControlRecord, JobKind, OpenJob};
-use crate::data_file::DataFileOptions;
+use crate::data_file::{Compression, DataFileOptions};
 use crate::environment::Environment;
 use crate::failpoint;
 use crate::file_set::FileContext;
@@ -272,6 +272,18 @@ impl Jobs {
                 .await?;
         }
         Ok(())
+    }
+
+    /// How files of level 0 are written: they are merged into others soon, and are not worth much work.
+    fn level0_options(&self) -> DataFileOptions {
+        let options = self.data_file_options();
+        DataFileOptions {
+            compression: match options.compression {
+                Compression::Zstd { .. } => Compression::Lz4,
+                compression => compression,
+            },
+            ..options
+        }
     }
 
     fn data_file_options(&self) -> DataFileOptions {

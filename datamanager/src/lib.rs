@@ -57,6 +57,7 @@ mod verify;
 mod commit_ticket;
 mod committer;
 mod conflict;
+mod disk_cache;
 mod failpoint;
 mod file_set;
 mod history;

@@ -14,6 +14,15 @@ enum Source {
 }
 
 impl Source {
+    /// The next entry, if it takes no waiting to know it.
+    fn next_decoded(&mut self) -> Option<VersionedEntry> {
+        match self {
+            Source::Memtable(_) => None,
+            Source::Run(cursor) => cursor.next_decoded(),
+            Source::Entries(entries) => entries.next(),
+        }
+    }
+
     async fn next(&mut self) -> Result<Option<VersionedEntry>, Error> {
         Ok(match self {
             Source::Memtable(cursor) => cursor.next()?,
@@ -93,12 +102,19 @@ impl Merge {
 
     /// The next entry, a delete included.
     pub(crate) async fn next(&mut self) -> Result<Option<VersionedEntry>, Error> {
+        if let [(source, Head::Unknown)] = &mut self.sources[..]
+            && let Some(entry) = source.next_decoded()
+        {
+            // With one source left, as in most long scans, there is nothing to compare.
+            return Ok(Some(entry));
+        }
         // A call that is dropped while it waits here has taken nothing: heads are filled one by one.
         for (source, head) in &mut self.sources {
             if matches!(head, Head::Unknown) {
                 *head = source.next().await?.map_or(Head::End, Head::Entry);
             }
         }
+        self.sources.retain(|(_, head)| !matches!(head, Head::End));
         let mut first: Option<usize> = None;
         for (place, (_, head)) in self.sources.iter().enumerate() {
             let Head::Entry(entry) = head else { continue };

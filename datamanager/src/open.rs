@@ -11,6 +11,7 @@ use crate::EtcdOptions;
 use crate::committer::Committer;
 use crate::data_file::BlockCache;
 use crate::data_manager::{DataManager, Inner};
+use crate::disk_cache::DiskCache;
 use crate::environment::{Environment, TokioEnvironment, run_blocking};
 use crate::epoch::EpochFile;
 use crate::file_set::FileContext;
@@ -171,6 +172,7 @@ impl Builder {
             true => None,
             false => self.prepare(&mut opener).await?,
         };
+        let disk_cache = self.disk_cache(&opener).await;
         let opener = Arc::new(opener);
         let state = opener.open().await?;
         log::info!(
@@ -189,7 +191,7 @@ impl Builder {
             let registry = opener.registry(state.shared().log().kind);
             registry.register_first(state.shared()).await?;
         }
-        let store = start(opener, state, lock)?;
+        let store = start(opener, state, (lock, disk_cache))?;
         if is_moving && !self.is_switching {
             let moved = store.finish_move().await;
             // The log that is open here is no longer the store's.
@@ -292,6 +294,17 @@ impl Builder {
             settings,
             instance,
         })
+    }
+
+    /// Puts a disk cache behind the block cache, if there is to be one.
+    async fn disk_cache(&self, opener: &Opener) -> Option<Arc<DiskCache>> {
+        if self.ost.local_dir().is_some() {
+            return None;
+        }
+        let environment = opener.environment.clone();
+        let cache = DiskCache::open(environment, &self.settings, &opener.instance).await?;
+        opener.context.cache.set_disk(cache.clone());
+        Some(cache)
     }
 
     pub(crate) fn chosen_environment(&self) -> Result<Arc<dyn Environment>, Error> {
@@ -420,7 +433,7 @@ impl Builder {
 fn start(
     opener: Arc<Opener>,
     state: State,
-    lock: Option<Box<dyn Send + Sync>>,
+    (lock, disk_cache): (Option<Box<dyn Send + Sync>>, Option<Arc<DiskCache>>),
 ) -> Result<DataManager, Error> {
     let (environment, settings) = (opener.environment.clone(), opener.settings.clone());
     let queue_kibibytes = settings.queue_bytes_max.div_ceil(1024);
@@ -443,6 +456,7 @@ fn start(
     };
     let hold = Arc::new(Hold {
         lock,
+        disk_cache,
         ended: ended_sender,
         instance: shared.instance.clone(),
     });
@@ -477,9 +491,10 @@ fn start(
     }))
 }
 
-/// What the tasks of an open store hold on to; when the last of them ends, the lock is let go.
+/// What the tasks of an open store hold on to; when the last of them ends, the lock and the disk cache are let go.
 pub(crate) struct Hold {
     lock: Option<Box<dyn Send + Sync>>,
+    disk_cache: Option<Arc<DiskCache>>,
     ended: watch::Sender<bool>,
     instance: String,
 }
@@ -487,6 +502,9 @@ pub(crate) struct Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         drop(self.lock.take());
+        if let Some(cache) = self.disk_cache.take() {
+            cache.close();
+        }
         log::info!(instance = self.instance; "closed");
         self.ended.send_replace(true);
     }

@@ -131,7 +131,8 @@ pub struct Entry {
 impl Entry {
     pub(crate) fn from_versioned(entry: VersionedEntry) -> Option<Entry> {
         let (_, id) = split_key(&entry.key)?;
-        let id = String::from_utf8_lossy(id).into_owned();
+        let id = String::from_utf8(id.to_vec())
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Some(Entry {
             id,
             value: entry.value?,

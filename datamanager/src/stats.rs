@@ -46,6 +46,8 @@ pub struct Stats {
     pub block_cache_hits: u64,
     /// Reads of blocks that were not.
     pub block_cache_misses: u64,
+    /// Bytes of the disk cache's files; `None` if there is none, or if it could not be used.
+    pub disk_cache_bytes: Option<u64>,
 }
 
 /// One run of data files.

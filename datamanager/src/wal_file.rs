@@ -90,7 +90,7 @@ pub(crate) enum ChainStart {
 }
 
 /// Reads the records in `bytes`, which begin at `base_offset` of a WAL file and go on to its end, and tells a cut-off
-/// append at the end from damage.
+/// append at the end from damage. Zeros up to the end are neither.
 ///
 /// # Errors
 /// - `Corrupt`: a record that does not follow its predecessor or belongs to another store, or bytes that are not a
@@ -108,6 +108,10 @@ pub(crate) fn scan(
     let mut offset = 0;
     let shown = |offset: usize| base_offset + offset as u64;
     while offset < bytes.len() {
+        // Room that was set aside for records to come.
+        if bytes[offset] == 0 && bytes[offset..].iter().all(|byte| *byte == 0) {
+            break;
+        }
         let what = match Record::decode(&bytes.slice(offset..)) {
             Ok(record) => {
                 check_chain(&record, records.last(), start, epoch, store).map_err(|what| {

@@ -53,6 +53,15 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "P")]
     pub(crate) base_path: Option<String>,
 
+    /// A directory on a local disk that keeps parts of data files which were read, for a store that is far away; each dm that
+    /// runs needs its own
+    #[arg(long, global = true, value_name = "DIRECTORY", env = "DM_DISK_CACHE")]
+    pub(crate) disk_cache: Option<PathBuf>,
+
+    /// Bytes that this directory takes, at most; 1 GiB if not given
+    #[arg(long, global = true, value_name = "BYTES", env = "DM_DISK_CACHE_BYTES")]
+    pub(crate) disk_cache_bytes: Option<u64>,
+
     #[command(flatten)]
     pub(crate) etcd: EtcdArgs,
 }

@@ -1,7 +1,7 @@
 //! Opening the store that the command line names.
 
 use anyhow::Context;
-use datamanager::{Builder, DataManager};
+use datamanager::{Builder, DataManager, Settings};
 use url::form_urlencoded;
 
 use crate::cli::StoreArgs;
@@ -13,11 +13,22 @@ impl StoreArgs {
         let mut builder = Builder::from_url(&self.url())
             .map_err(Reason::argument)
             .with_context(|| format!("--store {:?}", self.store))?
-            .name("dm");
+            .name("dm")
+            .settings(self.settings());
         if let Some(log) = self.log {
             builder = builder.log(log);
         }
         self.etcd.add_to(builder)
+    }
+
+    /// The settings that the command line names; all others are at their defaults.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.disk_cache_directory = self.disk_cache.clone();
+        if let Some(bytes) = self.disk_cache_bytes {
+            settings.disk_cache_bytes = bytes;
+        }
+        settings
     }
 
     /// Opens the store for writing, and makes it if the place is empty.

@@ -335,6 +335,22 @@ impl Ost {
         Ok(ObjectReader::remote(self.clone(), path.clone(), meta.size))
     }
 
+    /// The same for an object whose size is known, which saves the request for it. An object that is not there, or of another
+    /// size, is noticed when it is read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]: there is no object, in a local directory.
+    pub async fn reader_of_size(
+        &self,
+        path: &ObjectPath,
+        size: u64,
+    ) -> Result<ObjectReader, Error> {
+        match &self.inner.backend.kind {
+            BackendKind::Local(_) => self.reader(path).await,
+            _ => Ok(ObjectReader::remote(self.clone(), path.clone(), size)),
+        }
+    }
+
     /// The objects whose keys begin with `prefix` and are greater than `start_after`, in byte order of the keys.
     ///
     /// A prefix of whole segments (`wal/0000000001/`) costs least; one that ends within a segment is looked for

@@ -38,6 +38,8 @@ const API: &str = "/api/v1alpha";
 /// How often a request that changes nothing is sent, at most.
 const ATTEMPTS_MAX: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection without a request is kept; less than servers keep it.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const REDIRECTS_MAX: usize = 5;
 /// Bytes of an answer that is read whole, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -114,9 +116,10 @@ impl Builder {
             headers.insert(AUTHORIZATION, value);
         }
         let mut http = reqwest::Client::builder()
-            .default_headers(HeaderMap::new())
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.timeout)
+            // Before the server closes it: a request that meets a closed connection may or may not have been done.
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             // It takes the token away when another host or port comes.
             .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
             .referer(false);
@@ -228,7 +231,7 @@ impl Client {
         decode(response).await
     }
 
-    /// Sends a value with POST. `()` stands for an answer that is not looked at.
+    /// Sends a value with POST. `()` is an answer without a body, `serde::de::IgnoredAny` one that is not looked at.
     ///
     /// # Errors
     /// What the service answers; `Unavailable` if it was not reached, `Unknown` if its answer was not.
@@ -362,10 +365,6 @@ async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
         true => b"null",
         false => &body,
     };
-    // What has no answer is not looked at.
-    if std::any::type_name::<T>() == std::any::type_name::<()>() {
-        return serde_json::from_slice(b"null").map_err(Error::internal);
-    }
     serde_json::from_slice(body)
         .map_err(|cause| Error::internal(cause).with_code("unexpected_answer"))
 }

@@ -14,22 +14,25 @@
 //! begins with `[` or `{` is YAML. `DM_ID` is the `id`.
 //!
 //! ```
-//! use service::config::{Sources, Web};
+//! use service::config::Sources;
 //!
+//! /// What only the configstore has.
 //! #[derive(Default, serde::Deserialize)]
 //! #[serde(default, rename_all = "camelCase")]
-//! struct Section {
-//!     data_dir: String,
-//!     web: Web,
+//! struct Own {
+//!     greeting: String,
 //! }
 //!
 //! let config = Sources::new()
-//!     .text("configstore: {dataDir: /srv/data, web: {listenAddress: ':4002'}}")
+//!     .default_value("configstore.web.listenAddress", "127.0.0.1:4002")
+//!     .text("configstore: {dataDir: /srv/data, greeting: hello}")
 //!     .environment([("DM_CONFIGSTORE__WEB__TLS".to_owned(), "true".to_owned())])
 //!     .set("configstore.dataDir", "/tmp/data")
 //!     .load()?;
-//! let section: Section = config.section("configstore")?;
-//! assert_eq!((section.data_dir.as_str(), section.web.tls), ("/tmp/data", true));
+//! let (server, own) = config.server_section::<Own>("configstore")?;
+//! assert_eq!(server.data_dir, std::path::Path::new("/tmp/data"));
+//! assert_eq!((server.web.listen_address.as_str(), server.web.tls), ("127.0.0.1:4002", true));
+//! assert_eq!(own.greeting, "hello");
 //! # Ok::<(), service::Error>(())
 //! ```
 
@@ -50,7 +53,7 @@ use deserializer::Layers;
 use node::{Node, Place, fold};
 
 pub use duration::{GoDuration, go_duration};
-pub use shapes::{Etcd, Limits, ObjectStorage, Web};
+pub use shapes::{Etcd, Limits, ObjectStorage, ServerSection, Web};
 
 /// The sections that a file can have.
 pub const COMPONENTS: [&str; 7] = [
@@ -93,6 +96,7 @@ pub struct Sources {
     text: Option<String>,
     environment: Vec<(String, String)>,
     flags: Vec<(String, String)>,
+    defaults: Vec<(String, String)>,
 }
 
 impl Sources {
@@ -134,18 +138,25 @@ impl Sources {
         self
     }
 
+    /// With a default that differs from that of the type: the path of a key, with dots, and its value.
+    pub fn default_value(mut self, key: impl Into<String>, value: impl Into<String>) -> Sources {
+        self.defaults.push((key.into(), value.into()));
+        self
+    }
+
     /// Reads all of it.
     ///
     /// # Errors
     /// A file that cannot be read or is no YAML, an unknown key at the top; each is named.
     pub fn load(self) -> Result<Config, Error> {
-        let mut layers = vec![flags(&self.flags)?, variables(&self.environment)?];
+        let mut layers = vec![by_path(&self.flags)?, variables(&self.environment)?];
         if let Some(path) = &self.file {
             layers.push(yaml::parse(&read(path)?, &path.display().to_string())?);
         }
         if let Some(text) = &self.text {
             layers.push(yaml::parse(text, "the configuration")?);
         }
+        layers.push(by_path(&self.defaults)?);
         let config = Config { layers };
         config.check_top()?;
         Ok(config)
@@ -164,10 +175,10 @@ fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// The layer of the flags.
-fn flags(flags: &[(String, String)]) -> Result<Node, Error> {
+/// A layer of keys that are given as paths.
+fn by_path(values: &[(String, String)]) -> Result<Node, Error> {
     let mut root = Node::map(Place::Flag);
-    for (key, value) in flags {
+    for (key, value) in values {
         let path: Vec<&str> = key.split('.').collect();
         root.insert(&path, yaml::value(value, Place::Flag)?);
     }
@@ -255,9 +266,30 @@ impl Config {
     /// An unknown key, with the one that may have been meant, and a value that does not fit: each with its path, its
     /// value, where it stands and what is accepted.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        self.within(name, |layers| layers.read(name))
+    }
+
+    /// The section of a server: the keys that all servers have, and the server's own as `T`.
+    ///
+    /// # Errors
+    /// As [`Config::section`].
+    pub fn server_section<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<(ServerSection, T), Error> {
+        let shared = self.within(name, |layers| layers.beside::<T>().read(name))?;
+        let own = self.within(name, |layers| layers.beside::<ServerSection>().read(name))?;
+        Ok((shared, own))
+    }
+
+    fn within<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(Layers<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match Layers::of(&self.layers).child(name) {
-            Some(section) => section.read(name),
-            None => Layers::of(&[Node::map(Place::Flag)]).read(name),
+            Some(section) => read(section),
+            None => read(Layers::of(&[Node::map(Place::Flag)])),
         }
     }
 }

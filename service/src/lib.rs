@@ -6,8 +6,8 @@
 //! # #[cfg(feature = "server")] mod example {
 //! use actix_web::{HttpResponse, web};
 //! use datamanager::DataManager;
-//! use service::config::{Limits, Sources, Web};
-//! use service::{Error, Json, Opened, Options, Service, StoreOptions};
+//! use service::config::Sources;
+//! use service::{Error, Json, Opened, Service};
 //!
 //! struct Notes;
 //!
@@ -16,7 +16,7 @@
 //!     type State = DataManager;
 //!
 //!     fn name(&self) -> &'static str {
-//!         "notes"
+//!         "configstore"
 //!     }
 //!
 //!     async fn start(&self, store: DataManager) -> Result<DataManager, Error> {
@@ -29,6 +29,7 @@
 //!     }
 //! }
 //!
+//! /// A change that others clash with belongs into `DataManager::update`, which tries it again.
 //! async fn put_note(
 //!     Opened(store): Opened<DataManager>,
 //!     id: web::Path<String>,
@@ -38,24 +39,22 @@
 //!     Ok(HttpResponse::NoContent().finish())
 //! }
 //!
-//! /// The section `notes` of the configuration file.
-//! #[derive(serde::Deserialize)]
-//! #[serde(default, rename_all = "camelCase")]
-//! struct Section {
-//!     data_dir: std::path::PathBuf,
-//!     web: Web,
-//!     limits: Limits,
-//! }
-//! # impl Default for Section { fn default() -> Section { unimplemented!() } }
+//! /// What the section has besides the keys that all servers have.
+//! #[derive(Default, serde::Deserialize)]
+//! #[serde(default)]
+//! struct Own {}
 //!
 //! async fn serve() -> Result<(), Error> {
-//!     let config = Sources::new().file("config.yml").process_environment().load()?;
-//!     let section: Section = config.section("notes")?;
-//!     let listener = service::bind("notes", &section.web)?;
-//!     let mut store = StoreOptions::new("notes", "notesdata", section.data_dir);
-//!     let mut options = Options::new(store);
-//!     options.web = section.web;
-//!     options.limits = section.limits;
+//!     let config = Sources::new()
+//!         .default_value("configstore.dataDir", "./data/notes")
+//!         .default_value("configstore.web.listenAddress", "127.0.0.1:4002")
+//!         .file("config.yml")
+//!         .process_environment()
+//!         .load()?;
+//!     let (section, Own {}) = config.server_section("configstore")?;
+//!     service::logging::start(section.debug);
+//!     let listener = service::bind("configstore", &section.web)?;
+//!     let options = section.options("configstore", "notesdata")?;
 //!     service::run(listener, Notes, options, service::stop_signal()?).await
 //! }
 //! # }

@@ -23,7 +23,7 @@ use crate::auth::BearerToken;
 use crate::config::{self, Limits, Web};
 use crate::context::Slot;
 use crate::operations::{self, Operations};
-use crate::{Context, Error, StoreOptions, json, store};
+use crate::{Context, Error, ErrorKind, StoreOptions, json, store};
 
 pub(crate) use around::in_maintenance;
 
@@ -210,7 +210,7 @@ struct Running<S: Service> {
     state: Slot<S::State>,
     server: JoinHandle<std::io::Result<()>>,
     handle: ServerHandle,
-    opening: JoinHandle<Result<(), Error>>,
+    opening: JoinHandle<Error>,
     shutdown_timeout: Duration,
 }
 
@@ -249,7 +249,7 @@ impl<S: Service> Running<S> {
             instance = context.instance(), address:% = address, tls = options.web.tls;
             "{name} listens on {address}"
         );
-        let opening = open(service.clone(), builder, context.clone(), state.clone());
+        let opening = keep_open(service.clone(), builder, context.clone(), state.clone());
         Ok(Running {
             opening: tokio::spawn(opening),
             service,
@@ -264,7 +264,7 @@ impl<S: Service> Running<S> {
     async fn until(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
         let failure = tokio::select! {
             () = shutdown => None,
-            error = failure(&mut self.opening) => Some(error),
+            error = &mut self.opening => Some(error.unwrap_or_else(Error::internal)),
             ended = &mut self.server => Some(match ended {
                 Ok(Err(cause)) => Error::internal(cause),
                 Ok(Ok(())) | Err(_) => Error::internal("the HTTP server has ended by itself"),
@@ -310,21 +310,38 @@ impl<S: Service> Running<S> {
     }
 }
 
-/// The error with which opening ends; never returns if it ends well.
-async fn failure(opening: &mut JoinHandle<Result<(), Error>>) -> Error {
-    match opening.await {
-        Ok(Ok(())) => std::future::pending().await,
-        Ok(Err(error)) => error,
-        Err(cause) => Error::internal(cause),
+/// A server whose call is dropped ends at once. After a stop there is nothing left to end.
+impl<S: Service> Drop for Running<S> {
+    fn drop(&mut self) {
+        self.context.stop();
+        self.opening.abort();
+        self.server.abort();
     }
 }
 
-async fn open<S: Service>(
+/// Opens the store, and returns why it cannot be used, or cannot be used any more.
+async fn keep_open<S: Service>(
     service: Arc<S>,
     builder: Builder,
     context: Context,
     state: Slot<S::State>,
-) -> Result<(), Error> {
+) -> Error {
+    let opened = open(&*service, builder, &context, &state).await;
+    match opened {
+        Ok(store) => {
+            let message = "the store cannot be used any more; the service has to be started again";
+            Error::new(ErrorKind::Internal, message).with_source(store.ended().await)
+        }
+        Err(error) => error,
+    }
+}
+
+async fn open<S: Service>(
+    service: &S,
+    builder: Builder,
+    context: &Context,
+    state: &Slot<S::State>,
+) -> Result<DataManager, Error> {
     let instance = context.instance();
     let store = store::open(builder, instance).await?;
     context.set_store(store.clone());
@@ -333,9 +350,9 @@ async fn open<S: Service>(
             Ok(started) => {
                 state.set(started);
                 log::info!(instance = instance; "the store is open, {} serves", service.name());
-                return Ok(());
+                return Ok(store);
             }
-            Err(error) if error.kind() == crate::ErrorKind::Unavailable => {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
                 log::warn!(instance = instance; "{} cannot start yet: {}", service.name(), error.chain());
                 tokio::time::sleep(START_RETRY_PAUSE).await;
             }
@@ -378,6 +395,8 @@ fn http_server<S: Service>(
         // Also how long what is left of a body is read and dropped behind an answer that came early.
         .client_disconnect_timeout(limits.body_timeout)
         .max_connections(limits.connections_max)
+        // Who has gone is noticed also while there is nothing to send.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(stop_timeout.as_secs().max(1));
     if let Some(workers) = options.workers {
         server = server.workers(workers.max(1));

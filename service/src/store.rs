@@ -247,7 +247,8 @@ pub(crate) async fn open(builder: Builder, instance: &str) -> Result<DataManager
         };
         // What is not there yet, like a bucket, may come.
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) {
-            return Err(Error::internal(error));
+            let message = "the store cannot be opened";
+            return Err(Error::new(crate::ErrorKind::Internal, message).with_source(error));
         }
         log::warn!(
             instance = instance;

@@ -142,12 +142,7 @@ impl Committer {
 
     /// Applies all that stands in the log now. `Compacted` when that is not the newest state, for the next epoch has begun.
     pub(super) async fn catch_up(&mut self) -> Result<(), Error> {
-        let log = self.log.clone();
-        let mut records = log.read(self.state.position());
-        while let Some(record) = records.next().await {
-            self.apply_foreign(record?)?;
-        }
-        drop(records);
+        self.apply_rest(Position::START).await?;
         if self.is_sealed() {
             self.opener.check_newest_epoch(self.state.epoch()).await?;
         }
@@ -169,6 +164,12 @@ impl Committer {
         if self.state.position().seq >= position.seq {
             return Ok(own);
         }
+        self.apply_rest(position).await
+    }
+
+    /// Applies what stands in the log behind the applied state, and says whether the record at `position` is a part of it.
+    async fn apply_rest(&mut self, position: Position) -> Result<bool, Error> {
+        let mut own = false;
         let log = self.log.clone();
         let mut records = log.read(self.state.position());
         loop {

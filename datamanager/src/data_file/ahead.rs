@@ -29,13 +29,14 @@ impl BlockRun {
     pub(super) async fn read(
         &self,
         file: &DataFile,
+        fills_cache: bool,
     ) -> Result<Vec<(BlockHandle, Bytes)>, DataFileError> {
         let start = self.handles.iter().map(|handle| handle.offset).min();
         let end = self.handles.iter().map(|handle| handle.end()).max();
         let (Some(start), Some(end)) = (start, end) else {
             return Ok(Vec::new());
         };
-        let bytes = file.read(start..end).await?;
+        let bytes = file.read_cached(start..end, fills_cache).await?;
         let frames = self.handles.iter().filter_map(|handle| {
             let frame = slice_at(&bytes, start, handle.range());
             frame.map(|frame| (*handle, frame))
@@ -83,7 +84,7 @@ async fn read_and_decode(
     run: BlockRun,
     fill_cache: bool,
 ) -> Result<Decoded, DataFileError> {
-    let frames = run.read(&file).await?;
+    let frames = run.read(&file, fill_cache).await?;
     let decode = move || -> Decoded {
         let frames = frames.iter();
         frames

@@ -191,23 +191,28 @@ impl DataBlock {
         interval: usize,
         output: &mut VecDeque<DataFileEntry>,
     ) -> Result<(), What> {
-        let mut keys: Vec<u8> = Vec::new();
-        let mut decoded: Vec<(Range<usize>, BlockEntry)> = Vec::with_capacity(16);
+        let mut decoded: Vec<BlockEntry> = Vec::with_capacity(16);
+        let mut key_bytes = 0;
         let mut entries = self.entries.entries::<BlockEntry>(interval);
-        let mut previous = 0..0;
         while let Some(entry) = entries.next_entry()? {
+            key_bytes += entry.key.bytes();
+            decoded.push(entry);
+        }
+        let mut keys: Vec<u8> = Vec::with_capacity(key_bytes);
+        let mut previous = 0;
+        for entry in &decoded {
             let start = keys.len();
-            keys.extend_from_within(previous.start..previous.start + entry.key.shared);
+            keys.extend_from_within(previous..previous + entry.key.shared);
             keys.extend_from_slice(&self.entries.bytes()[entry.key.rest.clone()]);
-            previous = start..keys.len();
-            decoded.push((previous.clone(), entry));
+            previous = start;
         }
         let keys = Bytes::from(keys);
-        output.extend(
-            decoded
-                .into_iter()
-                .map(|(key, entry)| self.materialize(&entry, keys.slice(key))),
-        );
+        let mut start = 0;
+        output.extend(decoded.into_iter().map(|entry| {
+            let key = start..start + entry.key.bytes();
+            start = key.end;
+            self.materialize(&entry, keys.slice(key))
+        }));
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use super::block::DataBlock;
+use crate::disk_cache::DiskCache;
 
 /// Memory that a cached block takes besides its bytes, about.
 const BLOCK_OVERHEAD_BYTES: u64 = 128;
@@ -23,6 +25,8 @@ pub struct BlockCache {
     next_file: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    /// What stands between this cache and the objects.
+    disk: OnceLock<Arc<DiskCache>>,
 }
 
 /// A block by its file, as numbered by [`BlockCache::number_file`], and its offset in it.
@@ -52,7 +56,18 @@ impl BlockCache {
             next_file: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            disk: OnceLock::new(),
         }
+    }
+
+    /// Puts a disk cache behind this one; the first one stays.
+    pub(crate) fn set_disk(&self, disk: Arc<DiskCache>) {
+        // One that comes second is not used.
+        let _: Result<(), _> = self.disk.set(disk);
+    }
+
+    pub(crate) fn disk(&self) -> Option<Arc<DiskCache>> {
+        self.disk.get().cloned()
     }
 
     /// How many blocks were asked for and there.

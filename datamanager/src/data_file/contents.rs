@@ -10,8 +10,12 @@ use super::filter::Filter;
 use super::footer::{FOOTER_BYTES, Footer, FooterError, HEADER_BYTES, Section};
 use super::frame::decode_plain_frame;
 use super::index::Index;
-use super::reader::TAIL_BYTES;
+use super::reader::DataFileIdentity;
+use super::source::Source;
 use super::stats::DataFileStats;
+
+/// The first read of a file asks for this much of its end, which holds all but the data blocks of a small one.
+const TAIL_BYTES: u64 = 64 * 1024;
 
 /// Index, filter, stats and footer, checked against their checksums.
 #[derive(Debug)]
@@ -23,6 +27,35 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// Reads them with one read, or two if the file is large. With `expected`, another file than that is refused.
+    pub(super) async fn read(
+        source: &Source,
+        expected: Option<DataFileIdentity>,
+    ) -> Result<Contents, DataFileError> {
+        let (path, bytes) = (source.path(), source.bytes());
+        let tail_offset = bytes.saturating_sub(TAIL_BYTES);
+        let tail = source.read(tail_offset..bytes, true).await?;
+        let footer = parse_footer(&tail, bytes, path)?;
+        let found = DataFileIdentity {
+            bytes,
+            checksum: footer.checksum(),
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            let what = format!(
+                "file has {} bytes and checksum {:08x} instead of {} and {:08x}",
+                found.bytes, found.checksum, expected.bytes, expected.checksum
+            );
+            return Err(Damage::new(footer.stats.end(), what).in_file(path));
+        }
+        let range = footer.data.end()..bytes;
+        let rest = match slice_at(&tail, tail_offset, range.clone()) {
+            // A copy, so that not the data blocks before it stay in memory as well.
+            Some(rest) => Bytes::copy_from_slice(&rest),
+            None => source.read(range.clone(), true).await?,
+        };
+        Contents::parse(footer, &rest, range.start).map_err(|damage| damage.in_file(path))
+    }
+
     /// Reads them off `bytes`, which is all of the file from `offset` on.
     pub(super) fn parse(footer: Footer, bytes: &Bytes, offset: u64) -> Result<Contents, Damage> {
         let section = |name: &'static str, section: Section| {

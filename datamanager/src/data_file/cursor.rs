@@ -23,6 +23,9 @@ const READAHEAD_BYTES_MAX: u64 = 1024 * 1024;
 /// next blocks on another thread while it gives the entries before them.
 const AHEAD_BYTES_MIN: u64 = 256 * 1024;
 
+/// How many such reads are under way at once. With two of them two cores decode while whoever walks is waiting.
+const AHEAD_READS_MAX: usize = 2;
+
 /// Which way a cursor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -59,8 +62,8 @@ pub struct DataFileCursor {
     handles: VecDeque<BlockHandle>,
     /// Neighbouring blocks that are being read; in the walk's order.
     run: Vec<BlockHandle>,
-    /// Those behind them, which are being read meanwhile.
-    ahead: Option<Ahead>,
+    /// Those behind them, which are being read meanwhile; in the walk's order.
+    ahead: VecDeque<Ahead>,
     /// How much the next read may ask for, beyond a single block.
     readahead_bytes: u64,
     /// Blocks that were read; in the walk's order.
@@ -119,7 +122,7 @@ impl DataFileCursor {
             position: None,
             handles: VecDeque::new(),
             run: Vec::new(),
-            ahead: None,
+            ahead: VecDeque::new(),
             readahead_bytes: 0,
             read: VecDeque::new(),
             block: None,
@@ -148,14 +151,19 @@ impl DataFileCursor {
     /// - [`DataFileError::Corrupt`]: a block is damaged.
     pub async fn next(&mut self) -> Result<Option<DataFileEntry>, DataFileError> {
         loop {
-            let entry = match self.direction {
-                Direction::Forward => self.entries.pop_front(),
-                Direction::Reverse => self.entries.pop_back(),
-            };
+            let entry = self.next_decoded();
             if entry.is_some() || self.state == State::Ended {
                 return Ok(entry);
             }
             self.advance().await?;
+        }
+    }
+
+    /// The next entry if it is decoded already.
+    pub(crate) fn next_decoded(&mut self) -> Option<DataFileEntry> {
+        match self.direction {
+            Direction::Forward => self.entries.pop_front(),
+            Direction::Reverse => self.entries.pop_back(),
         }
     }
 
@@ -207,7 +215,7 @@ impl DataFileCursor {
     fn place(&mut self) -> Result<bool, Damage> {
         self.handles.clear();
         self.run.clear();
-        self.ahead = None;
+        self.ahead.clear();
         self.read.clear();
         self.block = None;
         self.readahead_bytes = 0;
@@ -334,7 +342,7 @@ impl DataFileCursor {
                 };
                 return Ok(Some((handle, block)));
             }
-            if self.ahead.is_some() {
+            if !self.ahead.is_empty() {
                 self.take_ahead().await?;
                 continue;
             }
@@ -353,32 +361,39 @@ impl DataFileCursor {
 
     /// Begins to read what comes behind the blocks that are there, if the walk is a long one, and lets that get on.
     async fn go_on_ahead(&mut self) -> Result<(), DataFileError> {
-        if self.ahead.is_none() && self.run.is_empty() && self.readahead_bytes >= AHEAD_BYTES_MIN {
+        while self.ahead.len() < AHEAD_READS_MAX
+            && self.run.is_empty()
+            && self.readahead_bytes >= AHEAD_BYTES_MIN
+        {
             let Some(handle) = self.next_handle()? else {
-                return Ok(());
+                break;
             };
             if self.file.is_cached(handle) {
                 self.put_back(handle);
-                return Ok(());
+                break;
             }
             self.begin_run(handle)?;
             let run = BlockRun::new(std::mem::take(&mut self.run));
-            self.ahead = Some(Ahead::new(self.file.clone(), run, self.fills_cache));
+            self.ahead.push_back(self.read_ahead(run));
         }
-        if let Some(ahead) = &mut self.ahead {
+        for ahead in &mut self.ahead {
             // What it has come to is asked for when it is needed.
             let _ = poll!(ahead.done());
         }
         Ok(())
     }
 
-    /// Waits for the blocks that are being read meanwhile.
+    fn read_ahead(&self, run: BlockRun) -> Ahead {
+        Ahead::new(self.file.clone(), run, self.fills_cache)
+    }
+
+    /// Waits for the next of the blocks that are being read meanwhile.
     async fn take_ahead(&mut self) -> Result<(), DataFileError> {
-        let Some(ahead) = &mut self.ahead else {
+        let Some(ahead) = self.ahead.front_mut() else {
             return Ok(());
         };
         ahead.done().await;
-        let Some(ahead) = self.ahead.take() else {
+        let Some(ahead) = self.ahead.pop_front() else {
             return Ok(());
         };
         match ahead.into_blocks() {
@@ -389,9 +404,10 @@ impl DataFileCursor {
                 self.read_more_next_time();
                 Ok(())
             }
-            // The next call reads them again.
             Err((run, error)) => {
-                self.run = run.handles;
+                // The next call reads them again.
+                let again = self.read_ahead(run);
+                self.ahead.push_front(again);
                 Err(error)
             }
         }
@@ -428,7 +444,7 @@ impl DataFileCursor {
     /// Reads the blocks of `run` at once.
     async fn read_run(&mut self) -> Result<(), DataFileError> {
         let run = BlockRun::new(self.run.clone());
-        let frames = run.read(&self.file).await?;
+        let frames = run.read(&self.file, self.fills_cache).await?;
         self.run.clear();
         let frames = frames.into_iter();
         self.read

@@ -1,15 +1,17 @@
 //! Turns sorted entries into the bytes of a data file, without knowing where these go.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use bytes::Bytes;
 
+use super::batch::{BATCH_BYTES_MIN, BlockBatch, FIRST_BATCH_BYTES_MIN, Frames};
 use super::block::DataBlockBuilder;
 use super::entry::{DataFileEntry, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::error::DataFileError;
 use super::filter::{build_filter, filter_hash};
 use super::footer::{FOOTER_BYTES, Footer, Section, header};
-use super::frame::{Compression, FrameEncoder, put_plain_frame};
+use super::frame::{Compression, place_frame, put_plain_frame};
 use super::index::{BlockHandle, IndexBuilder, separator};
 use super::restarts::RESTART_INTERVAL_MAX;
 use super::stats::DataFileStats;
@@ -74,24 +76,34 @@ impl DataFileOptions {
     }
 }
 
-/// Encodes one file.
+/// Encodes one file. Whoever uses it has its batches of blocks compressed and brings the frames back in the same order.
 ///
-/// Invariants, kept by `add`:
-/// 1. `offset` is how many bytes of the file have been made, taken or not.
-/// 2. `last_key` is the greatest key so far; with `unindexed` set it is also the last one of that block.
+/// Invariants:
+/// 1. `offset` is how many bytes of the file have got their place.
+/// 2. `last_key` is the greatest key so far; with `lacks_separator` set it is also the last one of the last finished block.
+/// 3. The finished blocks that are not in the index yet have their separators in `separators`, but for the last one with
+///    `lacks_separator` set, and their places, as far as they have one, in `handles`.
 pub(super) struct DataFileEncoder {
     options: DataFileOptions,
-    frames: FrameEncoder,
     block: DataBlockBuilder,
+    /// Finished blocks that are to be compressed.
+    batch: BlockBatch,
+    /// Bytes of blocks that are being compressed.
+    compressing_bytes: usize,
+    /// Bytes of blocks whose frames have their place.
+    placed_block_bytes: u64,
     index: IndexBuilder,
-    /// The last finished block: its separator depends on the key that follows.
-    unindexed: Option<BlockHandle>,
+    separators: VecDeque<Vec<u8>>,
+    handles: VecDeque<BlockHandle>,
+    /// The separator of the last finished block depends on the key that follows.
+    lacks_separator: bool,
     key_hashes: Vec<u64>,
     stats: DataFileStats,
     last_key: Vec<u8>,
-    output: Vec<u8>,
+    /// The header, until it has been given.
+    header: Vec<u8>,
     offset: u64,
-    /// Of the output that has been taken.
+    /// Of all bytes that have been given.
     checksum: u32,
 }
 
@@ -105,17 +117,21 @@ pub(super) struct EncodedEnd {
 impl DataFileEncoder {
     pub(super) fn new(options: DataFileOptions) -> Result<DataFileEncoder, DataFileError> {
         options.validate()?;
-        let output = header().to_vec();
+        let header = header().to_vec();
         Ok(DataFileEncoder {
-            frames: FrameEncoder::new(options.compression)?,
             block: DataBlockBuilder::new(options.restart_interval),
+            batch: BlockBatch::default(),
+            compressing_bytes: 0,
+            placed_block_bytes: 0,
             index: IndexBuilder::new(),
-            unindexed: None,
+            separators: VecDeque::new(),
+            handles: VecDeque::new(),
+            lacks_separator: false,
             key_hashes: Vec::new(),
             stats: DataFileStats::new(),
             last_key: Vec::new(),
-            offset: output.len() as u64,
-            output,
+            offset: header.len() as u64,
+            header,
             checksum: 0,
             options,
         })
@@ -124,15 +140,12 @@ impl DataFileEncoder {
     /// Adds an entry, which changes nothing if it is refused.
     pub(super) fn add(&mut self, entry: &DataFileEntry) -> Result<(), DataFileError> {
         self.check(entry)?;
-        if let Some(handle) = self.unindexed.take() {
-            self.index
-                .add(separator(&self.last_key, &entry.key), handle);
-        }
         if !self.block.is_empty() && self.block.bytes_with(entry) > self.options.block_bytes_target
         {
-            let handle = self.finish_block()?;
-            self.index
-                .add(separator(&self.last_key, &entry.key), handle);
+            self.finish_block();
+        }
+        if mem::take(&mut self.lacks_separator) {
+            self.separate(separator(&self.last_key, &entry.key).to_vec());
         }
         self.block.add(entry);
         if self.stats.entries == 0 {
@@ -145,7 +158,7 @@ impl DataFileEncoder {
         self.last_key.clear();
         self.last_key.extend_from_slice(&entry.key);
         if self.block.bytes() >= self.options.block_bytes_target {
-            self.unindexed = Some(self.finish_block()?);
+            self.finish_block();
         }
         Ok(())
     }
@@ -176,59 +189,124 @@ impl DataFileEncoder {
         }
     }
 
-    fn finish_block(&mut self) -> Result<BlockHandle, DataFileError> {
-        let length = self
-            .frames
-            .encode(self.block.finish(), self.offset, &mut self.output)?;
+    fn finish_block(&mut self) {
+        self.batch.push(self.block.finish());
         self.block.clear();
         self.stats.blocks += 1;
-        let handle = BlockHandle {
-            offset: self.offset,
-            length: length as u64,
-        };
-        self.offset = handle.end();
-        Ok(handle)
+        self.lacks_separator = true;
     }
 
-    /// About how long the file would be if it ended here; the block being filled counts uncompressed.
+    /// Sets what stands between the last finished block and the one after.
+    fn separate(&mut self, separator: Vec<u8>) {
+        self.separators.push_back(separator);
+        self.index_blocks();
+    }
+
+    /// Takes the blocks into the index of which everything is known.
+    fn index_blocks(&mut self) {
+        while !self.separators.is_empty()
+            && let Some(handle) = self.handles.pop_front()
+        {
+            if let Some(separator) = self.separators.pop_front() {
+                self.index.add(&separator, handle);
+            }
+        }
+    }
+
+    /// About how long the file would be if it ended here. What is not compressed yet counts as if it compressed as well as
+    /// what is, and before that as it is.
     pub(super) fn estimated_bytes(&self) -> u64 {
+        let placed = self.offset + self.index.bytes() as u64;
+        let waiting = (self.batch.bytes() + self.compressing_bytes + self.block.bytes()) as u64;
+        let waiting = match u128::from(self.placed_block_bytes) {
+            0 => waiting,
+            block_bytes => {
+                let compressed = u128::from(waiting) * u128::from(placed) / block_bytes;
+                u64::try_from(compressed).unwrap_or(u64::MAX)
+            }
+        };
         let filter = self.key_hashes.len() * usize::from(self.options.filter_bits_per_key) / 8;
-        let others = self.block.bytes() + self.index.bytes() + filter + FOOTER_BYTES;
-        self.offset + others as u64
+        placed + waiting + (filter + FOOTER_BYTES) as u64
     }
 
-    /// How many bytes wait to be taken.
-    pub(super) fn output_bytes(&self) -> usize {
-        self.output.len()
+    /// Whether the first blocks of the file are to be compressed, which says how long the others become.
+    pub(super) fn is_first_batch(&self) -> bool {
+        self.placed_block_bytes == 0 && self.compressing_bytes == 0
     }
 
-    /// Takes the bytes that were made since the last time.
-    pub(super) fn take_output(&mut self) -> Vec<u8> {
-        self.checksum = crc32c::crc32c_append(self.checksum, &self.output);
-        let capacity = self.output.capacity();
-        mem::replace(&mut self.output, Vec::with_capacity(capacity))
+    /// Takes the blocks to be compressed, once they are worth it.
+    pub(super) fn take_batch(&mut self) -> Option<BlockBatch> {
+        let bytes_min = match self.is_first_batch() {
+            true => FIRST_BATCH_BYTES_MIN,
+            false => BATCH_BYTES_MIN,
+        };
+        if self.batch.bytes() < bytes_min {
+            return None;
+        }
+        Some(self.take_blocks())
     }
 
-    /// Ends the file.
-    pub(super) fn finish(mut self) -> Result<EncodedEnd, DataFileError> {
+    fn take_blocks(&mut self) -> BlockBatch {
+        self.compressing_bytes += self.batch.bytes();
+        self.batch.take()
+    }
+
+    /// Gives the frames of the batch that was taken first, of those that have not come back, their place in the file. Returns
+    /// the next bytes of the file.
+    pub(super) fn place(&mut self, frames: Frames) -> Vec<u8> {
+        let Frames {
+            mut bytes,
+            lengths,
+            block_bytes,
+        } = frames;
+        let mut start = 0;
+        for length in lengths {
+            place_frame(&mut bytes[start..start + length], self.offset);
+            let handle = BlockHandle {
+                offset: self.offset,
+                length: length as u64,
+            };
+            self.handles.push_back(handle);
+            self.offset = handle.end();
+            start += length;
+        }
+        self.index_blocks();
+        self.compressing_bytes -= block_bytes;
+        self.placed_block_bytes += block_bytes as u64;
+        if !self.header.is_empty() {
+            bytes.splice(..0, mem::take(&mut self.header));
+        }
+        self.checksum = crc32c::crc32c_append(self.checksum, &bytes);
+        bytes
+    }
+
+    /// Takes the last blocks to be compressed: no entry follows.
+    pub(super) fn end_blocks(&mut self) -> Result<BlockBatch, DataFileError> {
         if self.stats.entries == 0 {
             return Err(DataFileError::Invalid(
                 "a data file needs at least one entry".to_owned(),
             ));
         }
         if !self.block.is_empty() {
-            self.unindexed = Some(self.finish_block()?);
+            self.finish_block();
         }
-        if let Some(handle) = self.unindexed.take() {
-            self.index.add(&self.last_key, handle);
+        if mem::take(&mut self.lacks_separator) {
+            self.separate(self.last_key.clone());
         }
+        Ok(self.take_blocks())
+    }
+
+    /// Ends the file, all of whose frames have got their place.
+    pub(super) fn finish(mut self) -> Result<EncodedEnd, DataFileError> {
+        debug_assert!(self.compressing_bytes == 0 && self.batch.is_empty());
+        debug_assert!(self.separators.is_empty() && self.handles.is_empty());
         self.stats.last_key = Bytes::from(self.last_key);
 
-        let mut output = self.output;
+        let mut output = Vec::new();
         let data = Section {
             offset: 0,
             length: self.offset,
-            checksum: crc32c::crc32c_append(self.checksum, &output),
+            checksum: self.checksum,
         };
         let mut start = output.len();
         let mut section_after = |before: Section, output: &[u8]| {

@@ -70,11 +70,10 @@ impl FrameEncoder {
         })
     }
 
-    /// Appends the frame of `block`, which is to stand at `offset` of the file, and returns the frame's length.
+    /// Appends the frame of `block`, for [`place_frame`] to put in its place, and returns the frame's length.
     pub(super) fn encode(
         &mut self,
         block: &[u8],
-        offset: u64,
         output: &mut Vec<u8>,
     ) -> Result<usize, DataFileError> {
         let codec = self.compress(block).map_err(|error| {
@@ -84,9 +83,9 @@ impl FrameEncoder {
             ))
         })?;
         if codec != CODEC_NONE && self.compressed.len() <= block.len() - block.len() / 8 {
-            put_frame(&self.compressed, codec, block.len(), offset, output)
+            put_unplaced_frame(&self.compressed, codec, block.len(), output)
         } else {
-            put_frame(block, CODEC_NONE, block.len(), offset, output)
+            put_unplaced_frame(block, CODEC_NONE, block.len(), output)
         }
     }
 
@@ -119,14 +118,17 @@ pub(super) fn put_plain_frame(
     offset: u64,
     output: &mut Vec<u8>,
 ) -> Result<usize, DataFileError> {
-    put_frame(block, CODEC_NONE, block.len(), offset, output)
+    let start = output.len();
+    let length = put_unplaced_frame(block, CODEC_NONE, block.len(), output)?;
+    place_frame(&mut output[start..], offset);
+    Ok(length)
 }
 
-fn put_frame(
+/// Appends a frame whose checksum covers everything but its place in the file.
+fn put_unplaced_frame(
     stored: &[u8],
     codec: u8,
     length: usize,
-    offset: u64,
     output: &mut Vec<u8>,
 ) -> Result<usize, DataFileError> {
     let length = u32::try_from(length)
@@ -134,16 +136,31 @@ fn put_frame(
     output.extend_from_slice(stored);
     output.push(codec);
     output.extend_from_slice(&length.to_le_bytes());
-    output.extend_from_slice(&checksum(stored, codec, length, offset).to_le_bytes());
+    output.extend_from_slice(&unplaced_checksum(stored, codec, length).to_le_bytes());
     Ok(stored.len() + FRAME_TRAILER_BYTES)
 }
 
-/// The checksum also covers the offset, so that a frame found at another place is not taken for good.
+/// Completes the checksum of a frame that [`FrameEncoder::encode`] made and that is to stand at `offset` of the file.
+pub(super) fn place_frame(frame: &mut [u8], offset: u64) {
+    if let Some(checksum) = frame.last_chunk_mut::<4>() {
+        let placed = place_checksum(u32::from_le_bytes(*checksum), offset);
+        *checksum = placed.to_le_bytes();
+    }
+}
+
 fn checksum(stored: &[u8], codec: u8, length: u32, offset: u64) -> u32 {
-    let mut trailer = [codec; 1 + 4 + 8];
-    trailer[1..5].copy_from_slice(&length.to_le_bytes());
-    trailer[5..].copy_from_slice(&offset.to_le_bytes());
+    place_checksum(unplaced_checksum(stored, codec, length), offset)
+}
+
+fn unplaced_checksum(stored: &[u8], codec: u8, length: u32) -> u32 {
+    let mut trailer = [codec; 1 + 4];
+    trailer[1..].copy_from_slice(&length.to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c(stored), &trailer)
+}
+
+/// The checksum also covers the offset, so that a frame found at another place is not taken for good.
+fn place_checksum(unplaced: u32, offset: u64) -> u32 {
+    crc32c::crc32c_append(unplaced, &offset.to_le_bytes())
 }
 
 /// Checks the frame at `offset` of the file and gives the block in it, as it was before compression.
@@ -246,8 +263,9 @@ mod tests {
     fn frame_of(block: &[u8], compression: Compression, offset: u64) -> Bytes {
         let mut frame = Vec::new();
         let mut encoder = FrameEncoder::new(compression).unwrap();
-        let length = encoder.encode(block, offset, &mut frame).unwrap();
+        let length = encoder.encode(block, &mut frame).unwrap();
         assert_eq!(length, frame.len());
+        place_frame(&mut frame, offset);
         Bytes::from(frame)
     }
 
@@ -289,7 +307,8 @@ mod tests {
         for codec in [CODEC_LZ4, CODEC_ZSTD] {
             for length in [BLOCK_BYTES_MAX + 1, u32::MAX as usize, 1 << 20] {
                 let mut frame = Vec::new();
-                put_frame(b"not compressed", codec, length, 0, &mut frame).unwrap();
+                put_unplaced_frame(b"not compressed", codec, length, &mut frame).unwrap();
+                place_frame(&mut frame, 0);
                 assert!(decode_frame(&Bytes::from(frame), 0).is_err());
             }
         }

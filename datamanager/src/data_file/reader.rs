@@ -4,22 +4,20 @@ use std::ops::{Range, RangeBounds};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ost::{ObjectPath, ObjectReader, Ost};
+use ost::{ObjectPath, Ost};
 
 use super::block::DataBlock;
 use super::cache::BlockCache;
-use super::contents::{Contents, parse_footer, slice_at};
+use super::contents::Contents;
 use super::cursor::{DataFileCursor, Direction};
 use super::entry::DataFileEntry;
 use super::error::{Damage, DataFileError};
 use super::filter::filter_hash;
 use super::frame::decode_frame;
 use super::index::BlockHandle;
+use super::source::Source;
 use super::stats::DataFileStats;
 use super::writer::DataFileSummary;
-
-/// The first read of a file asks for this much of its end, which holds all but the data blocks of a small one.
-pub(super) const TAIL_BYTES: u64 = 64 * 1024;
 
 /// What an opener knows of a file and insists on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +49,7 @@ pub struct DataFile {
 }
 
 struct Inner {
-    path: ObjectPath,
-    object: ObjectReader,
+    source: Source,
     contents: Contents,
     cache: Arc<BlockCache>,
     number: u64,
@@ -73,48 +70,28 @@ impl DataFile {
         expected: Option<DataFileIdentity>,
         cache: Arc<BlockCache>,
     ) -> Result<DataFile, DataFileError> {
-        let object = ost
-            .reader(&path)
-            .await
-            .map_err(|source| cannot_read(&path, source))?;
-        let bytes = object.size();
-        let tail_offset = bytes.saturating_sub(TAIL_BYTES);
-        let tail = read(&object, &path, tail_offset..bytes).await?;
-        let footer = parse_footer(&tail, bytes, &path)?;
-        let found = DataFileIdentity {
-            bytes,
-            checksum: footer.checksum(),
-        };
-        if let Some(expected) = expected.filter(|expected| *expected != found) {
-            let what = format!(
-                "file has {} bytes and checksum {:08x} instead of {} and {:08x}",
-                found.bytes, found.checksum, expected.bytes, expected.checksum
-            );
-            return Err(Damage::new(footer.stats.end(), what).in_file(&path));
-        }
-        let range = footer.data.end()..bytes;
-        let rest = match slice_at(&tail, tail_offset, range.clone()) {
-            // A copy, so that not the data blocks before it stay in memory as well.
-            Some(rest) => Bytes::copy_from_slice(&rest),
-            None => read(&object, &path, range.clone()).await?,
-        };
-        let contents =
-            Contents::parse(footer, &rest, range.start).map_err(|damage| damage.in_file(&path))?;
-        let number = cache.number_file();
-        Ok(DataFile {
-            inner: Arc::new(Inner {
-                path,
-                object,
-                contents,
-                cache,
-                number,
+        let source = Source::open(ost, path, expected, cache.disk()).await?;
+        match Contents::read(&source, expected).await {
+            Ok(contents) => Ok(DataFile {
+                inner: Arc::new(Inner {
+                    source,
+                    contents,
+                    number: cache.number_file(),
+                    cache,
+                }),
             }),
-        })
+            Err(error) => {
+                if matches!(error, DataFileError::Corrupt { .. }) {
+                    source.forget(&(0..source.bytes()));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The object.
     pub fn path(&self) -> &ObjectPath {
-        &self.inner.path
+        self.inner.source.path()
     }
 
     /// Length and checksum, to be compared with what a manifest says.
@@ -169,7 +146,7 @@ impl DataFile {
         let block = match self.cached_block(handle) {
             Some(block) => block,
             None => {
-                let frame = self.read(handle.range()).await?;
+                let frame = self.read_cached(handle.range(), true).await?;
                 self.decode_block(&frame, handle, true)?
             }
         };
@@ -188,7 +165,7 @@ impl DataFile {
     }
 
     pub(super) fn corrupt(&self, damage: Damage) -> DataFileError {
-        damage.in_file(&self.inner.path)
+        damage.in_file(self.inner.source.path())
     }
 
     pub(super) fn cached_block(&self, handle: BlockHandle) -> Option<DataBlock> {
@@ -208,7 +185,10 @@ impl DataFile {
         fill_cache: bool,
     ) -> Result<DataBlock, DataFileError> {
         let at = |what| self.corrupt(Damage::new(handle.offset, what));
-        let bytes = decode_frame(frame, handle.offset).map_err(|damage| self.corrupt(damage))?;
+        let bytes = decode_frame(frame, handle.offset).map_err(|damage| {
+            self.inner.source.forget(&handle.range());
+            self.corrupt(damage)
+        })?;
         // An uncompressed block is a slice of what was read, which the cache would keep without counting it.
         let is_slice = frame.as_ptr() == bytes.as_ptr();
         let mut block = DataBlock::parse(bytes).map_err(at)?;
@@ -224,32 +204,15 @@ impl DataFile {
     }
 
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, DataFileError> {
-        read(&self.inner.object, &self.inner.path, range).await
+        self.inner.source.read_object(range).await
     }
-}
 
-async fn read(
-    object: &ObjectReader,
-    path: &ObjectPath,
-    range: Range<u64>,
-) -> Result<Bytes, DataFileError> {
-    let bytes = object
-        .read(range.clone())
-        .await
-        .map_err(|source| cannot_read(path, source))?;
-    if bytes.len() as u64 != range.end - range.start {
-        let what = format!(
-            "file ends within the {} bytes from here",
-            range.end - range.start
-        );
-        return Err(Damage::new(range.start, what).in_file(path));
-    }
-    Ok(bytes)
-}
-
-fn cannot_read(path: &ObjectPath, source: ost::Error) -> DataFileError {
-    DataFileError::Object {
-        what: format!("cannot read data file \"{path}\""),
-        source,
+    /// The same, from a disk cache if there is one, which is filled if asked to.
+    pub(super) async fn read_cached(
+        &self,
+        range: Range<u64>,
+        fills_cache: bool,
+    ) -> Result<Bytes, DataFileError> {
+        self.inner.source.read(range, fills_cache).await
     }
 }

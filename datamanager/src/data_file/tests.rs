@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixtures;
+mod long_walks;
 mod round_trip;
 
 use std::sync::{Arc, LazyLock};
@@ -9,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use ost::{ObjectPath, Ost};
 
+use super::batch::BatchCompressor;
 use super::encoder::DataFileEncoder;
 use super::*;
 use crate::Timestamp;
@@ -32,7 +34,13 @@ fn encode(entries: &[DataFileEntry], options: DataFileOptions) -> Vec<u8> {
     for entry in entries {
         encoder.add(entry).unwrap();
     }
-    encoder.finish().unwrap().output
+    let mut compressor = BatchCompressor::new(options.compression).unwrap();
+    let blocks = encoder.end_blocks().unwrap();
+    compressor.compress(&blocks).unwrap();
+    let frames = futures::executor::block_on(compressor.next());
+    let mut file = encoder.place(frames.unwrap().unwrap());
+    file.extend(encoder.finish().unwrap().output);
+    file
 }
 
 /// Puts `bytes` into a store and opens them, with a cache that all tests share.

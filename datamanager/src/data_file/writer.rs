@@ -3,21 +3,20 @@
 use bytes::Bytes;
 use ost::{ObjectPath, ObjectWriter, Ost};
 
+use super::batch::BatchCompressor;
 use super::encoder::{DataFileEncoder, DataFileOptions};
 use super::entry::DataFileEntry;
 use super::error::DataFileError;
 use super::stats::DataFileStats;
 
-/// The object gets its bytes in pieces of about this length.
-const WRITE_BYTES: usize = 256 * 1024;
-
 /// Writes one data file from entries in ascending order of their keys.
 ///
-/// Memory is bounded by the format, not by what is written: a piece of output of 256 KiB, one block, and for the
+/// Memory is bounded by the format, not by what is written: a few batches of blocks of 128 KiB, one block, and for the
 /// end of the file 8 bytes for each entry (the filter) and about 20 for each block (the index). The caller ends a
 /// file when [`DataFileWriter::estimated_bytes`] is what it wants.
 ///
-/// Compression runs inside [`DataFileWriter::add`], on the caller's thread.
+/// Within a tokio runtime blocks are compressed on its threads for blocking work, a few batches ahead; elsewhere in
+/// [`DataFileWriter::add`]. The file is the same.
 ///
 /// # Durability
 /// Nothing is there before [`DataFileWriter::finish`]. A writer that is dropped leaves no object; what a backend has
@@ -27,6 +26,7 @@ const WRITE_BYTES: usize = 256 * 1024;
 pub struct DataFileWriter {
     path: ObjectPath,
     encoder: DataFileEncoder,
+    compressor: BatchCompressor,
     object: ObjectWriter,
     /// Set while output is under way, so that it stays set if that fails or is cancelled: a part would be missing.
     is_broken: bool,
@@ -55,6 +55,7 @@ impl DataFileWriter {
         options: DataFileOptions,
     ) -> Result<DataFileWriter, DataFileError> {
         let encoder = DataFileEncoder::new(options)?;
+        let compressor = BatchCompressor::new(options.compression)?;
         let object = ost
             .writer(&path)
             .await
@@ -62,9 +63,17 @@ impl DataFileWriter {
         Ok(DataFileWriter {
             path,
             encoder,
+            compressor,
             object,
             is_broken: false,
         })
+    }
+
+    /// Compresses on fewer threads, and on a small machine on the caller's alone: for a file that nobody waits for.
+    #[must_use]
+    pub fn in_background(mut self) -> DataFileWriter {
+        self.compressor.stay_in_background();
+        self
     }
 
     /// Adds an entry, whose key must be greater than that of the one before.
@@ -75,15 +84,28 @@ impl DataFileWriter {
     /// - [`DataFileError::Object`]: the object storage failed; the file cannot be finished any more.
     pub async fn add(&mut self, entry: &DataFileEntry) -> Result<(), DataFileError> {
         self.encoder.add(entry)?;
-        if self.encoder.output_bytes() >= WRITE_BYTES {
-            let output = self.encoder.take_output();
-            self.write(output).await?;
+        let is_first = self.encoder.is_first_batch();
+        let Some(batch) = self.encoder.take_batch() else {
+            return Ok(());
+        };
+        self.check()?;
+        // Cleared below: whatever fails or is dropped from here on leaves a part out.
+        self.is_broken = true;
+        if is_first {
+            self.compressor.compress(&batch)?;
+            self.write_next().await?;
+        } else {
+            self.compressor.begin(batch)?;
+            if self.compressor.is_full() {
+                self.write_next().await?;
+            }
         }
+        self.is_broken = false;
         Ok(())
     }
 
-    /// About how long the file would be if it ended here. May be too high by what the block being filled saves by
-    /// compression.
+    /// About how long the file would be if it ended here. Blocks that are not compressed yet count as if they compressed as
+    /// well as those before them; the first 16 KiB count as they are.
     pub fn estimated_bytes(&self) -> u64 {
         self.encoder.estimated_bytes()
     }
@@ -94,10 +116,13 @@ impl DataFileWriter {
     /// - [`DataFileError::Invalid`]: there is no entry in it, or a part of it was lost to an earlier failure.
     /// - [`DataFileError::Object`]: the object storage failed.
     pub async fn finish(mut self) -> Result<DataFileSummary, DataFileError> {
-        let end = self.encoder.finish()?;
-        if self.is_broken {
-            return Err(broken(&self.path));
+        let batch = self.encoder.end_blocks()?;
+        self.check()?;
+        if !batch.is_empty() {
+            self.compressor.compress(&batch)?;
         }
+        while self.write_next().await? {}
+        let end = self.encoder.finish()?;
         let written = self.object.write(Bytes::from(end.output)).await;
         written.map_err(|source| cannot_write(&self.path, source))?;
         let bytes = self
@@ -124,15 +149,22 @@ impl DataFileWriter {
         self.object.abort().await;
     }
 
-    async fn write(&mut self, output: Vec<u8>) -> Result<(), DataFileError> {
-        if self.is_broken {
-            return Err(broken(&self.path));
+    fn check(&self) -> Result<(), DataFileError> {
+        match self.is_broken {
+            true => Err(broken(&self.path)),
+            false => Ok(()),
         }
-        self.is_broken = true;
-        let written = self.object.write(Bytes::from(output)).await;
+    }
+
+    /// Writes the oldest batch that is being compressed; `false` if there is none.
+    async fn write_next(&mut self) -> Result<bool, DataFileError> {
+        let Some(frames) = self.compressor.next().await else {
+            return Ok(false);
+        };
+        let bytes = self.encoder.place(frames?);
+        let written = self.object.write(Bytes::from(bytes)).await;
         written.map_err(|source| cannot_write(&self.path, source))?;
-        self.is_broken = false;
-        Ok(())
+        Ok(true)
     }
 }
 

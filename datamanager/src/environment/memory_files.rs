@@ -398,6 +398,13 @@ impl File for MemoryFile {
         drop(self.control_to_write()?);
         content_of(&self.inode).set_size(bytes)
     }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match self.size()? < bytes {
+            true => self.set_size(bytes),
+            false => Ok(()),
+        }
+    }
 }
 
 struct LockGuard {

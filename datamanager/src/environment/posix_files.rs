@@ -156,6 +156,22 @@ impl File for PosixFile {
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
     }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let mode = rustix::fs::FallocateFlags::empty();
+        Ok(rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&self.0, mode, 0, bytes)
+        })?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match self.size()? < bytes {
+            true => self.set_size(bytes),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Whether there is a directory, the one that "" stands for included.

@@ -74,6 +74,10 @@ impl Environment for TokioEnvironment {
         Timestamp::default().saturating_add(since_epoch)
     }
 
+    fn set_watchful(&self, is_watchful: bool) {
+        thread_task::set_watchful(is_watchful);
+    }
+
     fn steady_time(&self) -> Duration {
         #[cfg(target_os = "linux")]
         let clock = rustix::time::ClockId::Boottime;

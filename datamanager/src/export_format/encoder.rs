@@ -1,9 +1,9 @@
 //! Writing an export.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::base64_engine::base64_engine;
 use super::compression::Compressor;
 use super::entry::{check_export_id, check_export_type};
 use super::native::Trailer;
@@ -165,7 +165,7 @@ fn put_text(buffer: &mut Vec<u8>, text: &str) -> Result<(), Error> {
 fn put_base64(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
     let start = buffer.len();
     buffer.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    STANDARD
+    base64_engine()
         .encode_slice(bytes, &mut buffer[start..])
         .map_err(cannot_encode)?;
     Ok(())

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeSliceError, Engine};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
+use super::base64_engine::base64_engine;
 use super::entry::{check_export_id, check_export_type, is_internal};
 use super::{DecodedEntry, ExportFormat};
 use crate::Timestamp;
@@ -220,7 +220,7 @@ fn decoded_len(encoded: &str) -> usize {
 
 fn decode_base64(encoded: &str, field: &str) -> Result<Bytes, String> {
     let mut decoded = vec![0; decoded_len(encoded)];
-    let len = STANDARD
+    let len = base64_engine()
         .decode_slice(encoded, &mut decoded)
         .map_err(|error| {
             let why = match error {

@@ -8,7 +8,7 @@ use super::place::Place;
 use crate::Error;
 
 /// Bytes that the buffer has room for before it is filled.
-const READ_BYTES: usize = 128 * 1024;
+const READ_BYTES: usize = 256 * 1024;
 /// Bytes that the buffer grows by at once, at most, so that it stays close to what is in it.
 const GROWTH_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -129,7 +129,7 @@ impl Jobs {
                 end.clone(),
             );
         }
-        let mut output = JobOutput::new(self, view.epoch, job_seq);
+        let mut output = JobOutput::of_level0(self, view.epoch, job_seq).in_background();
         let mut pace = Pace::default();
         while let Some(entry) = merge.next().await? {
             pace.step(self, &entry)?;

@@ -276,7 +276,7 @@ impl Jobs {
             .filter(|run| run.level > plan.output_level)
             .flat_map(|run| &run.files)
             .collect();
-        let mut output = JobOutput::new(self, set.manifest.epoch, job_seq);
+        let mut output = JobOutput::new(self, set.manifest.epoch, job_seq).in_background();
         let mut pace = Pace::default();
         while let Some(mut entry) = merge.next().await? {
             pace.step(self, &entry)?;

@@ -5,7 +5,7 @@ use ulid::Ulid;
 
 use super::Jobs;
 use crate::Error;
-use crate::data_file::{DataFileEntry, DataFileWriter};
+use crate::data_file::{DataFileEntry, DataFileOptions, DataFileWriter};
 use crate::failpoint;
 use crate::manifest::FileEntry;
 use crate::memtable::VersionedEntry;
@@ -35,6 +35,9 @@ pub(super) struct JobOutput<'a> {
     jobs: &'a Jobs,
     epoch: u32,
     job_seq: u64,
+    options: DataFileOptions,
+    /// Whether commits go on beside it, to which it leaves the processor.
+    is_background: bool,
     current: Option<(ObjectPath, DataFileWriter)>,
     files: Vec<FileEntry>,
 }
@@ -45,17 +48,37 @@ impl<'a> JobOutput<'a> {
             jobs,
             epoch,
             job_seq,
+            options: jobs.data_file_options(),
+            is_background: false,
             current: None,
             files: Vec::new(),
         }
+    }
+
+    /// The same for files of level 0.
+    pub(super) fn of_level0(jobs: &'a Jobs, epoch: u32, job_seq: u64) -> JobOutput<'a> {
+        JobOutput {
+            options: jobs.level0_options(),
+            ..JobOutput::new(jobs, epoch, job_seq)
+        }
+    }
+
+    /// The same for a job that nobody waits for.
+    pub(super) fn in_background(mut self) -> JobOutput<'a> {
+        self.is_background = true;
+        self
     }
 
     /// Adds an entry; a file ends between two entries when it is long enough.
     pub(super) async fn add(&mut self, entry: VersionedEntry) -> Result<(), Error> {
         if self.current.is_none() {
             let path = self.new_path()?;
-            let options = self.jobs.data_file_options();
+            let options = self.options.clone();
             let writer = DataFileWriter::create(self.jobs.ost(), path.clone(), options).await?;
+            let writer = match self.is_background {
+                true => writer.in_background(),
+                false => writer,
+            };
             self.current = Some((path, writer));
         }
         let Some((_, writer)) = &mut self.current else {

@@ -47,7 +47,8 @@ pub(crate) struct FileLogOptions {
 ///
 /// # Invariants
 /// 1. `state.head` is the last record that has been synced; it ends at `state.offset` of `state.file`.
-/// 2. Nothing valid stands behind `state.offset`.
+/// 2. Nothing but zeros stands behind `state.offset`, up to `state.allocated` or the end of the file: room that is set aside,
+///    since a sync that need not make the file longer costs a third less.
 /// 3. After a failed sync nothing is appended any more (`state.latched`): what the page cache shows need not be on
 ///    the disk. Opening again writes the tail of the log anew and syncs it.
 pub(crate) struct FileLog {
@@ -59,9 +60,13 @@ struct State {
     file: Arc<dyn File>,
     first_seq: u64,
     offset: u64,
+    allocated: u64,
     head: Position,
     latched: Option<String>,
 }
+
+/// Room is set aside for as much as the segment holds, within these bounds.
+const ALLOCATED_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=4 * 1024 * 1024;
 
 impl FileLog {
     /// Makes the first segment of an epoch that starts after `base`, or keeps the one that an attempt before this one has
@@ -205,13 +210,10 @@ impl FileLog {
                 instance = options.instance, path = shown, offset = valid_bytes, bytes = bytes.len() - valid_bytes;
                 "cut an append that was not finished off the log and kept it aside: {what}"
             );
-            set_aside(
-                files,
-                directory,
-                segment,
-                valid_bytes,
-                &bytes[valid_bytes..],
-            )?;
+            let rest = &bytes[valid_bytes..];
+            let torn = rest.iter().rposition(|byte| *byte != 0);
+            let torn_bytes = torn.map_or(0, |last| last + 1);
+            set_aside(files, directory, segment, valid_bytes, &rest[..torn_bytes])?;
         }
         let bytes = bytes.slice(..valid_bytes);
         Ok(Some((
@@ -244,6 +246,7 @@ impl FileLog {
             file,
             first_seq: segment.first_seq,
             offset: bytes.len() as u64,
+            allocated: 0,
             head,
             latched: None,
         })
@@ -276,9 +279,39 @@ impl FileLog {
             file,
             first_seq: segment.first_seq,
             offset: header.len() as u64,
+            allocated: 0,
             head,
             latched: None,
         })
+    }
+
+    /// Sets room aside for records to come. Without it they are written all the same.
+    fn allocate(&self, state: &mut State) {
+        let (least, most) = (*ALLOCATED_BYTES.start(), *ALLOCATED_BYTES.end());
+        let step = state.offset.clamp(least, most);
+        if state.latched.is_some() || state.allocated >= state.offset + step / 2 {
+            return;
+        }
+        state.allocated = state.offset + step;
+        if let Err(error) = state.file.allocate(state.allocated) {
+            log::debug!(
+                instance = self.reader.options().instance;
+                "no room can be set aside in the log: {error}"
+            );
+        }
+    }
+
+    /// Gives back what was set aside in a segment that has ended. What stays after a crash does no harm.
+    fn cut(&self, state: &State) {
+        if state.latched.is_none()
+            && state.allocated > state.offset
+            && let Err(error) = state.file.set_size(state.offset)
+        {
+            log::debug!(
+                instance = self.reader.options().instance;
+                "room that was set aside in the log cannot be given back: {error}"
+            );
+        }
     }
 
     /// Removes the segments of epochs that have ended at or before `up_to`.
@@ -400,6 +433,7 @@ impl Log for FileLog {
         );
         if let Err(error) = state.file.write_all_at(state.offset, &record) {
             // Nothing may stay behind the last record: the next append goes to the same place.
+            state.allocated = 0;
             if mutation::is("leave-a-failed-write") {
                 state.offset = state.file.size().unwrap_or(state.offset);
             } else if let Err(cut) = state.file.set_size(state.offset) {
@@ -429,11 +463,13 @@ impl Log for FileLog {
         let full = records >= u64::from(options.segment_records_max)
             || state.offset >= options.segment_bytes_max;
         if !full || records == 0 || state.latched.is_some() {
+            self.allocate(&mut state);
             return;
         }
         let files = self.reader.files();
         match Self::begin_segment(files.as_ref(), self.reader.segment_directory(), state.head) {
             Ok(next) => {
+                self.cut(&state);
                 *state = next;
                 failpoint::pass("segment-begun");
             }
@@ -442,6 +478,10 @@ impl Log for FileLog {
                 log::warn!(instance = options.instance; "cannot begin a new log segment: {}", error.chain());
             }
         }
+    }
+
+    async fn close(&self) {
+        self.cut(&self.state());
     }
 
     fn absence_is_final(&self) -> bool {

@@ -76,7 +76,8 @@ impl WalObjects {
         let records = bytes.slice(WAL_FILE_HEADER_BYTES..);
         let offset = WAL_FILE_HEADER_BYTES as u64;
         let scan = wal_file::scan(&records, offset, &key, self.epoch, self.store, start)?;
-        match scan.tear {
+        let padding = (scan.valid_bytes < records.len()).then_some("zeros stand there");
+        match scan.tear.or(padding) {
             // An object is stored as a whole.
             Some(what) => Err(Error::corrupt(format!(
                 "{key:?} at offset {}: {what}",

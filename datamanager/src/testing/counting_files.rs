@@ -103,6 +103,10 @@ impl File for CountingFile {
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         self.inner.set_size(bytes)
     }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.inner.allocate(bytes)
+    }
 }
 
 #[cfg(test)]

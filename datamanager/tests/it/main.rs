@@ -4,6 +4,7 @@
 mod captured_log;
 mod commit;
 mod data_files;
+mod disk_cache;
 mod documents;
 mod durability;
 #[cfg(feature = "etcd")]

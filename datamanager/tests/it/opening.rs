@@ -28,13 +28,14 @@ fn flip(file: &dyn File, offset: u64) {
 
 /// A store with three commits, closed; returns where each record ends.
 async fn three_commits(host: &Host, process: &Arc<SimulatedEnvironment>) -> Vec<u64> {
-    let store = host.open(process).await.unwrap();
     let mut ends = Vec::new();
     for id in ["a", "b", "c"] {
+        let store = host.open(process).await.unwrap();
         store.put_raw("item", id, "some value").await.unwrap();
+        // Only then the file ends with the record.
+        store.close().await.unwrap();
         ends.push(segment(process).size().unwrap());
     }
-    store.close().await.unwrap();
     ends
 }
 

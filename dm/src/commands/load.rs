@@ -71,7 +71,7 @@ pub(super) async fn load(store: &StoreArgs, output: Output, args: &LoadArgs) -> 
     check_data_type(&args.data_type).map_err(Reason::argument)?;
     let (input, input_bytes) = open_input(args)?;
     let builder = store.builder()?;
-    let settings = settings(args);
+    let settings = settings(store, args);
     let limits = Limits {
         documents_max: args.batch as usize,
         batch_bytes_max: BATCH_BYTES_MAX,
@@ -112,8 +112,8 @@ fn open_input(args: &LoadArgs) -> anyhow::Result<(Box<dyn Read + Send>, Option<u
 }
 
 /// Settings under which a batch's reads are tracked one by one: as ranges they would clash with the batch before.
-fn settings(args: &LoadArgs) -> Settings {
-    let mut settings = Settings::default();
+fn settings(store: &StoreArgs, args: &LoadArgs) -> Settings {
+    let mut settings = store.settings();
     settings.read_points_max = settings.read_points_max.max(args.batch as usize);
     settings
 }

@@ -71,6 +71,22 @@ fn options_that_do_not_exist_are_refused() {
     assert!(!place.store().exists());
 }
 
+#[test]
+fn a_disk_cache_is_where_and_as_large_as_the_command_line_says() {
+    let place = Place::new();
+    let directory = place.store();
+    let directory = directory.to_str().unwrap();
+    let elsewhere = ["--store", "memory://", "--disk-cache", directory];
+    let put = ["put", "t", "x"];
+    let ran = place.dm_with_input(&[&elsewhere[..], &put].concat(), b"1");
+    ran.done();
+    assert!(place.store().join("disk-cache.lock").exists());
+    let bytes = ["--disk-cache-bytes", "1000"];
+    let ran = place.dm_with_input(&[&elsewhere[..], &bytes, &put].concat(), b"1");
+    assert_ne!(ran.code(), 0);
+    assert!(ran.stderr().contains("disk_cache_bytes is 1000"));
+}
+
 #[cfg(not(feature = "etcd"))]
 #[test]
 fn a_build_without_etcd_says_how_to_build_one_with_it() {

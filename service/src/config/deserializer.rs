@@ -16,6 +16,8 @@ use crate::Error;
 #[derive(Clone)]
 pub(super) struct Layers<'a> {
     nodes: Vec<&'a Node>,
+    /// Keys of this mapping that another type reads.
+    others: &'static [&'static str],
 }
 
 /// What is wrong, with the keys on the way to it, innermost first.
@@ -28,9 +30,20 @@ pub(super) struct Problem {
 
 impl<'a> Layers<'a> {
     pub(super) fn of(layers: &'a [Node]) -> Layers<'a> {
-        Layers {
-            nodes: layers.iter().collect(),
-        }
+        Layers::new(layers.iter().collect())
+    }
+
+    fn new(nodes: Vec<&'a Node>) -> Layers<'a> {
+        Layers { nodes, others: &[] }
+    }
+
+    /// The same mapping, part of whose keys `T` reads.
+    pub(super) fn beside<T: DeserializeOwned>(mut self) -> Layers<'a> {
+        self.others = match T::deserialize(Probe) {
+            Err(Found(fields)) => fields,
+            Ok(_) => &[],
+        };
+        self
     }
 
     /// What is said about a key of this mapping, if anything is.
@@ -40,7 +53,7 @@ impl<'a> Layers<'a> {
             .filter(|(name, node)| is_key(name, key, &node.place))
             .map(|(_, node)| node)
             .collect();
-        (!nodes.is_empty()).then_some(Layers { nodes })
+        (!nodes.is_empty()).then(|| Layers::new(nodes))
     }
 
     /// The entries of all layers that are mappings, up to the first that is something else.
@@ -263,8 +276,10 @@ impl<'de> Deserializer<'de> for Layers<'_> {
     ) -> Result<V::Value, Problem> {
         self.check_mapping()?;
         for (key, node) in self.entries() {
-            if !fields.iter().any(|field| is_key(key, field, &node.place)) {
-                let mut problem: Problem = de::Error::custom(unknown_key(key, fields));
+            let mut known = fields.iter().chain(self.others);
+            if !known.any(|field| is_key(key, field, &node.place)) {
+                let known: Vec<&str> = fields.iter().chain(self.others).copied().collect();
+                let mut problem: Problem = de::Error::custom(unknown_key(key, &known));
                 problem.keys.push(key.to_owned());
                 problem.found = Some((None, node.place.clone()));
                 return Err(problem);
@@ -343,10 +358,8 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
         let key = self.current.take().unwrap_or_default();
-        let layers = self
-            .layers
-            .child(&key)
-            .unwrap_or(Layers { nodes: Vec::new() });
+        let layers = self.layers.child(&key);
+        let layers = layers.unwrap_or_else(|| Layers::new(Vec::new()));
         seed.deserialize(layers.clone()).map_err(|problem| {
             let mut problem = layers.locate(problem);
             problem.keys.push(key);
@@ -377,13 +390,56 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         let Some((index, node)) = self.nodes.next() else {
             return Ok(None);
         };
-        let layers = Layers { nodes: vec![node] };
+        let layers = Layers::new(vec![node]);
         let element = seed.deserialize(layers.clone()).map_err(|problem| {
             let mut problem = layers.locate(problem);
             problem.keys.push(format!("[{index}]"));
             problem
         });
         element.map(Some)
+    }
+}
+
+/// Asks a type for its fields.
+struct Probe;
+
+/// What a type that was asked answers: not a failure, but what was looked for.
+#[derive(Debug)]
+struct Found(&'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Probe {
+    type Error = Found;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Found> {
+        Err(Found(&[]))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Found> {
+        Err(Found(fields))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the fields of a type")
+    }
+}
+
+impl std::error::Error for Found {}
+
+impl de::Error for Found {
+    fn custom<T: fmt::Display>(_message: T) -> Found {
+        Found(&[])
     }
 }
 

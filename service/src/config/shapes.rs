@@ -3,9 +3,89 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use datamanager::LogKind;
 use serde::Deserialize;
 
 use super::go_duration;
+use crate::{Error, Options, StoreOptions};
+
+/// The keys that the section of every server has.
+///
+/// `dataDir` and `web.listenAddress` have no defaults here, since they differ: see
+/// [`Sources::default_value`](super::Sources::default_value).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServerSection {
+    /// Whether more is logged.
+    pub debug: bool,
+    /// Where the data is, unless `objectStorage` names a place.
+    pub data_dir: PathBuf,
+    /// Where the server listens.
+    pub web: Web,
+    /// The etcd that has the log.
+    pub etcd: Option<Etcd>,
+    /// Where the data is.
+    pub object_storage: ObjectStorage,
+    /// Where the log of a new store is, without etcd: `file` (the default in a directory) or `object` (with which several
+    /// instances can share a directory).
+    pub log: String,
+    /// A file with the token that callers have to show. Empty: everybody is let in.
+    pub bearer_token_file: PathBuf,
+    /// What requests may take.
+    pub limits: Limits,
+    /// How long a stop may take. Default 10 s.
+    #[serde(deserialize_with = "go_duration")]
+    pub shutdown_timeout: Duration,
+    /// Threads that answer requests. 0: one for each processor.
+    pub workers: usize,
+}
+
+impl Default for ServerSection {
+    fn default() -> ServerSection {
+        ServerSection {
+            debug: false,
+            data_dir: PathBuf::new(),
+            web: Web::default(),
+            etcd: None,
+            object_storage: ObjectStorage::default(),
+            log: String::new(),
+            bearer_token_file: PathBuf::new(),
+            limits: Limits::default(),
+            shutdown_timeout: Duration::from_secs(10),
+            workers: 0,
+        }
+    }
+}
+
+impl ServerSection {
+    /// How a server with this section, which is called `name`, is run; `base_path` is the place of its store in the
+    /// directory or bucket.
+    ///
+    /// # Errors
+    /// A `log` that is none; what else is wrong is found by [`run`](crate::run).
+    pub fn options(&self, name: &str, base_path: &str) -> Result<Options, Error> {
+        let mut store = StoreOptions::new(name, base_path, &self.data_dir);
+        store.object_storage = self.object_storage.clone();
+        store.etcd = self.etcd.clone();
+        store.log = match self.log.as_str() {
+            "" => None,
+            "file" => Some(LogKind::File),
+            "object" => Some(LogKind::Object),
+            other => {
+                let accepted = "\"file\", \"object\" and nothing are accepted; a log in etcd needs the section etcd";
+                return Err(super::invalid(&format!("{name}.log"), other, accepted));
+            }
+        };
+        let mut options = Options::new(store);
+        options.web = self.web.clone();
+        options.limits = self.limits.clone();
+        options.shutdown_timeout = self.shutdown_timeout;
+        let token = &self.bearer_token_file;
+        options.bearer_token_file = (!token.as_os_str().is_empty()).then(|| token.clone());
+        options.workers = (self.workers > 0).then_some(self.workers);
+        Ok(options)
+    }
+}
 
 /// Where a server listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -455,3 +455,82 @@ fn files_that_would_take_much_memory_are_refused() {
     std::fs::write(&path, "configstore: {dataDir: x, tasksLimit: many}").unwrap();
     refused(read(Sources::new().file(&path)), &["config.yml, line 1"]);
 }
+
+/// What one server has besides the keys of all.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Own {
+    keys: Vec<Key>,
+}
+
+#[test]
+fn a_server_has_the_keys_of_all_and_its_own_and_no_others() {
+    let sources = |text: &str| {
+        Sources::new()
+            .default_value("configstore.dataDir", "./data/configstore")
+            .default_value("configstore.web.listenAddress", "127.0.0.1:4002")
+            .text(text)
+    };
+    let read = |text: &str| {
+        sources(text)
+            .load()
+            .unwrap()
+            .server_section::<Own>("configstore")
+    };
+    let (server, own) = read("").unwrap();
+    let expected = ServerSection {
+        data_dir: "./data/configstore".into(),
+        web: Web::at("127.0.0.1:4002"),
+        ..ServerSection::default()
+    };
+    assert_eq!((server, own), (expected.clone(), Own::default()));
+
+    let text = "configstore: {dataDir: , debug: true, log: object, bearerTokenFile: t, shutdownTimeout: 5s, workers: 3, \
+                web: {tls: true}, limits: {jsonBytesMax: 7}, objectStorage: {type: posix}, etcd: {}, keys: [{id: a}]}";
+    let (server, own) = read(text).unwrap();
+    let mut web = expected.web;
+    web.tls = true;
+    let given = ServerSection {
+        debug: true,
+        data_dir: "".into(),
+        web,
+        etcd: Some(Etcd::default()),
+        object_storage: ObjectStorage {
+            kind: "posix".to_owned(),
+            ..ObjectStorage::default()
+        },
+        log: "object".to_owned(),
+        bearer_token_file: "t".into(),
+        limits: Limits {
+            json_bytes_max: 7,
+            ..Limits::default()
+        },
+        shutdown_timeout: Duration::from_secs(5),
+        workers: 3,
+    };
+    assert_eq!(server, given);
+    assert_eq!(own.keys[0].id, "a");
+    let options = server.options("configstore", "configdata").unwrap();
+    assert_eq!(options.store.log, Some(datamanager::LogKind::Object));
+    assert_eq!(options.bearer_token_file, Some("t".into()));
+    assert_eq!(
+        (options.workers, options.shutdown_timeout),
+        (Some(3), Duration::from_secs(5))
+    );
+
+    for (key, meant) in [("keyz", "\"keys\""), ("dataDri", "\"dataDir\"")] {
+        let error = read(&format!("configstore: {{{key}: x}}"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("configstore.{key}")) && error.contains(meant),
+            "{error}"
+        );
+    }
+    let (server, _) = read("configstore: {log: etcd}").unwrap();
+    let error = server
+        .options("configstore", "configdata")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("configstore.log is \"etcd\""), "{error}");
+}

@@ -10,7 +10,6 @@ use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::io::StreamReader;
 
 use super::Operations;
@@ -173,12 +172,18 @@ pub(crate) async fn import<S: Service>(
         .conversion_by_format(move |format| service.import_conversion(&state, format));
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     let reader = StreamReader::new(Box::pin(pieces(receiver)));
-    let work = async move { store.import(reader, options).await };
-    let mut work = AbortOnDrop(context.runtime().spawn(work));
+    // It goes on when the client leaves: an import that is dropped in the middle counts as under way.
+    let work = async move {
+        let imported = store.import(reader, options).await;
+        if let Ok(report) = &imported {
+            audit.record("import", "store", &format!("{} entries", report.entries));
+        }
+        imported
+    };
+    let work = context.runtime().spawn(work);
     let sending = send(payload, sender, context.limits().stream_idle_timeout);
-    let (sent, imported) = futures::join!(sending, &mut work.0);
-    let report = outcome(sent, imported.map_err(Error::internal)?)?;
-    audit.record("import", "store", &format!("{} entries", report.entries));
+    let (sent, imported) = futures::join!(sending, work);
+    outcome(sent, imported.map_err(Error::internal)?)?;
     Ok(empty())
 }
 
@@ -186,10 +191,9 @@ pub(crate) async fn import<S: Service>(
 fn outcome(
     sent: Result<(), Error>,
     imported: Result<ImportReport, datamanager::Error>,
-) -> Result<ImportReport, Error> {
-    let error = match imported {
-        Ok(report) => return Ok(report),
-        Err(error) => error,
+) -> Result<(), Error> {
+    let Err(error) = imported else {
+        return Ok(());
     };
     sent?;
     Err(match error.kind() {
@@ -200,14 +204,6 @@ fn outcome(
         }
         _ => Error::from(error),
     })
-}
-
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Hands on a body, with its end if it has one. Stops when nobody takes it any more.

@@ -15,8 +15,8 @@ use crate::api::ErrorBody;
 use crate::position::{MIN_POSITION, POSITION, Position};
 use crate::{Context, Error, ErrorKind};
 
-/// How long a request waits for the position that it asks for.
-const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for the state that it asks for.
+const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Routes that are served without a token.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 /// Routes that are served in maintenance and before the store is open, below [`API`] and beside it.
@@ -83,16 +83,17 @@ async fn await_state(store: &DataManager, request: &ServiceRequest) -> Result<()
         // Positions of the state that is there already are the rule.
         if store.position().seq < position.seq {
             let waiting = store.wait_for(position.into());
-            let waited = tokio::time::timeout(POSITION_TIMEOUT, waiting).await;
+            let waited = tokio::time::timeout(STATE_TIMEOUT, waiting).await;
             waited.map_err(|_| {
                 let message =
-                    format!("position {position} was not reached within {POSITION_TIMEOUT:?}");
+                    format!("position {position} was not reached within {STATE_TIMEOUT:?}");
                 Error::unavailable(message).with_code("behind")
             })??;
         }
     }
     if asks_for_latest(request.query_string())? {
-        store.latest_snapshot().await?;
+        let caught_up = tokio::time::timeout(STATE_TIMEOUT, store.latest_snapshot()).await;
+        caught_up.map_err(|_| Error::unavailable("the store's log does not answer"))??;
     }
     Ok(())
 }
@@ -153,7 +154,8 @@ fn log_failure(
     route: &str,
     response: &ServiceResponse<BoxBody>,
 ) {
-    if !response.status().is_server_error() {
+    // Probes ask again and again; what they are told is logged where it happens.
+    if !response.status().is_server_error() || OPEN.contains(&route) {
         return;
     }
     let Some(cause) = response.response().error() else {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use service::Options;
 use service::client::Path;
-use service::testing::TestServer;
+use service::testing::{TestServer, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -95,6 +96,37 @@ async fn slow_clients_are_cut_off_and_others_are_served_meanwhile() {
         let answer = task.await.unwrap();
         assert!(answer.contains("408"), "{answer:?}");
     }
+    server.stop().await.unwrap();
+}
+
+/// Field case AP-14: the server went on for followers who had left while there was nothing to tell them.
+#[tokio::test]
+async fn who_leaves_a_silent_stream_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestServer::ready(Notes, options(directory.path())).await;
+    let followers = async |count: usize| {
+        let metrics = crate::raw::ask(server.address(), "GET", "/metrics", "")
+            .await
+            .body;
+        metrics.contains(&format!("dm_test_followers {count}\n"))
+    };
+    let client = server.client();
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut ticks = client.download(&Path::of(["ticks"])).await.unwrap();
+        assert_eq!(ticks.next().await.unwrap().unwrap(), "tick\n");
+        streams.push(ticks);
+    }
+    wait_until("all followers are there", async || followers(20).await).await;
+    let began = Instant::now();
+    drop(streams);
+    drop(client);
+    wait_until("nobody follows any more", async || followers(0).await).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
     server.stop().await.unwrap();
 }
 

@@ -11,10 +11,10 @@ use crate::raw::ask;
 use crate::transfer::put;
 
 #[derive(Clone, Debug)]
-struct Line {
+pub(crate) struct Line {
     target: String,
-    instance: Option<String>,
-    text: String,
+    pub(crate) instance: Option<String>,
+    pub(crate) text: String,
 }
 
 /// Keeps everything that this test program logs, whichever test does it.
@@ -52,11 +52,12 @@ impl Log for Captured {
     fn flush(&self) {}
 }
 
-fn lines() -> Vec<Line> {
+pub(crate) fn lines() -> Vec<Line> {
     CAPTURED.0.lock().unwrap().clone()
 }
 
-fn start() {
+/// Keeps what is logged from now on.
+pub(crate) fn start() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         log::set_logger(&CAPTURED).unwrap();

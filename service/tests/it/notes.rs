@@ -1,13 +1,15 @@
 //! A small server: notes by id, a counter, and a stream.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use datamanager::{Conversion, DataManager, ExportFormat, LogKind};
 use futures::{StreamExt, stream};
+use prometheus::IntGauge;
 use serde::{Deserialize, Serialize};
 use service::{Audit, Context, Error, Json, Opened, Options, Service, StoreOptions, json};
 
@@ -153,16 +155,50 @@ async fn slow(Opened(store): Opened<DataManager>) -> Result<HttpResponse, Error>
     store.put_raw("slow", "begun", "x").await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     store.put_raw("slow", "done", "x").await?;
-    Ok(json::reply(actix_web::http::StatusCode::OK, &"done"))
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn number(number: web::Path<u32>) -> HttpResponse {
     json::reply(actix_web::http::StatusCode::OK, &*number)
 }
 
-/// A line at once, and then nothing until the server stops.
+/// A line at once, and then nothing until the server stops. `dm_test_followers` counts those who are there.
 async fn ticks(context: Context) -> HttpResponse {
+    let follower = Follower::of(&context);
     let first = stream::once(async { Bytes::from_static(b"tick\n") });
     let ticks = context.until_stopped(first.chain(stream::pending()));
-    HttpResponse::Ok().streaming(ticks.map(Ok::<_, Error>))
+    let ticks = ticks.map(move |tick| {
+        let _ = &follower;
+        Ok::<_, Error>(tick)
+    });
+    HttpResponse::Ok().streaming(ticks)
 }
+
+struct Follower(IntGauge);
+
+impl Follower {
+    fn of(context: &Context) -> Follower {
+        let gauge = IntGauge::new("dm_test_followers", "Streams that are open.").unwrap();
+        // All of them have the one that came first.
+        let gauge = match context.metrics().register(Box::new(gauge.clone())) {
+            Ok(()) => {
+                GAUGES
+                    .lock()
+                    .unwrap()
+                    .insert(context.instance().to_owned(), gauge.clone());
+                gauge
+            }
+            Err(_) => GAUGES.lock().unwrap()[context.instance()].clone(),
+        };
+        gauge.inc();
+        Follower(gauge)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+static GAUGES: Mutex<BTreeMap<String, IntGauge>> = Mutex::new(BTreeMap::new());

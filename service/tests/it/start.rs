@@ -1,16 +1,19 @@
 //! Starting: what is refused, and what is waited for.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::web;
+use datamanager::DataManager;
 use datamanager::testing::TcpProxy;
 use ost::testing::S3Server;
 use service::client::Path;
 use service::config::Web;
 use service::testing::{TestServer, wait_until};
-use service::{ErrorKind, Options, StoreOptions, bind};
+use service::{Error, ErrorKind, Options, Service, StoreOptions, bind};
 
-use crate::notes::{Note, Notes, options};
+use crate::notes::{Note, Notes, options, shared_options};
 use crate::raw::ask;
 
 /// Field case OP-13: a second start on the same port hung, or said nothing.
@@ -67,6 +70,54 @@ async fn a_store_that_is_damaged_ends_the_start() {
         .await
         .unwrap_err();
     assert!(error.chain().contains("store.json"), "{}", error.chain());
+}
+
+/// A store that has given itself up is not served any longer; whoever watches over the process starts it again.
+#[tokio::test]
+async fn a_server_whose_store_is_given_up_ends_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestServer::ready(Notes, shared_options(directory.path())).await;
+    server
+        .client()
+        .post::<_, u64>(&Path::of(["counter"]), &())
+        .await
+        .unwrap();
+    let log = directory.path().join("notesdata/wal/0000000001");
+    let records = std::fs::read_dir(&log)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let last = records.max().unwrap();
+    let number: u64 = last.trim_end_matches(".wal").parse().unwrap();
+    std::fs::write(log.join(format!("{:020}.wal", number + 1)), "no record").unwrap();
+    let error = server.ended().await.unwrap_err();
+    assert!(error.to_string().contains("started again"), "{error}");
+    assert!(error.chain().contains(".wal"), "{}", error.chain());
+}
+
+/// A server is dropped in the middle: nobody listens any more, and the store is let go.
+#[tokio::test]
+async fn a_server_whose_call_is_dropped_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let running = service::run(
+        listener,
+        Notes,
+        options(directory.path()),
+        std::future::pending(),
+    );
+    let serving = tokio::spawn(running);
+    wait_until("the server is ready", async || {
+        ask(address, "GET", "/readyz", "").await.status == 200
+    })
+    .await;
+    serving.abort();
+    wait_until("nobody listens", async || {
+        tokio::net::TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    let server = TestServer::ready(Notes, options(directory.path())).await;
+    server.stop().await.unwrap();
 }
 
 /// Of two servers on one directory with its log in files the second waits, and takes over when the first stops.
@@ -157,5 +208,46 @@ async fn a_server_waits_for_a_bucket_that_is_down_and_then_works_fully() {
         }
     })
     .await;
+    server.stop().await.unwrap();
+}
+
+/// Cannot start the first time, and not at all if it is `refused`.
+struct Hesitant {
+    attempts: AtomicU32,
+    refused: bool,
+}
+
+impl Service for Hesitant {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "hesitant"
+    }
+
+    async fn start(&self, _store: DataManager) -> Result<(), Error> {
+        match self.attempts.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(Error::unavailable("something else is not there yet")),
+            _ if self.refused => Err(Error::bad_request("the key is not the one of this store")),
+            _ => Ok(()),
+        }
+    }
+
+    fn routes(&self, _routes: &mut web::ServiceConfig) {}
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_start_yet_is_started_again_and_one_that_cannot_at_all_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let hesitant = |refused| Hesitant {
+        attempts: AtomicU32::new(0),
+        refused,
+    };
+    let server = TestServer::ready(hesitant(false), options(directory.path())).await;
+    server.stop().await.unwrap();
+    let refused = TestServer::start(hesitant(true), options(directory.path()));
+    let error = refused.ended().await.unwrap_err();
+    assert_eq!(error.to_string(), "the key is not the one of this store");
+    // The store was let go.
+    let server = TestServer::ready(Notes, options(directory.path())).await;
     server.stop().await.unwrap();
 }

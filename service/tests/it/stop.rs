@@ -88,3 +88,16 @@ async fn a_stop_ends_in_its_time_whatever_clients_do() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn the_process_is_told_to_stop_by_a_signal() {
+    let signal = service::stop_signal().unwrap();
+    let process = std::process::id().to_string();
+    let status = std::process::Command::new("kill")
+        .args(["-TERM", &process])
+        .status();
+    assert!(status.unwrap().success());
+    tokio::time::timeout(Duration::from_secs(20), signal)
+        .await
+        .unwrap();
+}

@@ -1,10 +1,12 @@
 //! Export and import over HTTP.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use datamanager::{DataManager, Settings};
 use futures::{StreamExt, TryStreamExt, stream};
 use service::client::{Client, Path};
-use service::testing::TestServer;
+use service::testing::{TestServer, wait_until};
 use service::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -142,6 +144,10 @@ async fn what_is_no_whole_export_of_known_types_changes_nothing() {
     server.stop().await.unwrap();
 }
 
+async fn importing(client: &Client) -> bool {
+    client.maintenance().await.unwrap().importing.is_some()
+}
+
 /// An export of format agola that was cut off between two entries looks whole; that the connection was cut off tells.
 #[tokio::test]
 async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
@@ -163,6 +169,7 @@ async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
         for half_closed in [true, false] {
             let mut stream = TcpStream::connect(server.address()).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
+            wait_until("the import has begun", async || importing(&client).await).await;
             if half_closed {
                 stream.shutdown().await.unwrap();
                 let mut answer = String::new();
@@ -172,18 +179,17 @@ async fn a_body_that_was_cut_off_between_two_entries_is_not_imported() {
             } else {
                 drop(stream);
             }
+            // An import that was dropped with its request counted as under way, and maintenance could not be switched off.
+            wait_until("it has ended", async || !importing(&client).await).await;
+            assert_eq!(export(&client, "agola").await.unwrap(), before);
         }
     }
     // A client whose source fails in the middle.
     let failing = stream::iter([Ok(Bytes::from(entry)), Err("the file cannot be read")]);
     assert!(client.import(failing).await.is_err());
-    // The next import is accepted, so none of these is still under way.
-    service::testing::wait_until("nothing is imported any more", async || {
-        client.maintenance().await.unwrap().importing.is_none()
-    })
-    .await;
     assert_eq!(export(&client, "agola").await.unwrap(), before);
     import(&client, &before).await.unwrap();
+    client.disable_maintenance().await.unwrap();
     server.stop().await.unwrap();
 }
 
@@ -252,6 +258,49 @@ async fn an_export_that_fails_is_cut_off_and_not_ended() {
         !answer.body.ends_with("0\r\n\r\n"),
         "the last chunk was sent"
     );
+    server.stop().await.unwrap();
+}
+
+/// Clients that take nothing, or send nothing, for too long.
+#[tokio::test]
+async fn transfers_that_stand_still_are_given_up() {
+    crate::logs::start();
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path());
+    options.limits.stream_idle_timeout = Duration::from_secs(1);
+    let server = TestServer::ready(Notes, options).await;
+    let client = server.client();
+    let instance = client.instances().await.unwrap().remove(0).name;
+    client.enable_maintenance().await.unwrap();
+    // More than what fits into the buffers of a connection.
+    let data = "eHh4".repeat(250_000);
+    let entries = (0..20).map(move |number| {
+        let entry =
+            format!("{{\"id\":\"{number:06}\",\"data_type\":\"note\",\"data\":\"{data}\"}}");
+        Ok::<_, Error>(Bytes::from(entry))
+    });
+    client.import(stream::iter(entries)).await.unwrap();
+
+    let mut reading = TcpStream::connect(server.address()).await.unwrap();
+    reading
+        .write_all(b"GET /api/v1alpha/export HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let begin = b"POST /api/v1alpha/import HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{";
+    let answer = crate::raw::exchange(server.address(), begin).await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "timeout"));
+    wait_until("the export is given up", async || {
+        let mut lines = crate::logs::lines().into_iter();
+        lines.any(|line| {
+            line.instance.as_ref() == Some(&instance) && line.text.contains("nobody read it")
+        })
+    })
+    .await;
+    let mut bytes = Vec::new();
+    // It may be reset, too.
+    let _ = reading.read_to_end(&mut bytes).await;
+    assert!(!bytes.ends_with(b"0\r\n\r\n"), "the last chunk was sent");
+    wait_until("the import has ended", async || !importing(&client).await).await;
     server.stop().await.unwrap();
 }
 

@@ -89,6 +89,10 @@ impl File for LateFailureFile {
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         self.file.set_size(bytes)
     }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.file.allocate(bytes)
+    }
 }
 
 /// An environment of which only the files are used.
@@ -128,6 +132,19 @@ impl Environment for FilesAlone {
     }
 }
 
+fn options_of(store: StoreId) -> FileLogOptions {
+    FileLogOptions {
+        instance: "test".to_owned(),
+        directory: "/store".into(),
+        store,
+        epoch: 1,
+        base: Position::START,
+        covered: Position::START,
+        segment_records_max: 1_000,
+        segment_bytes_max: 1 << 20,
+    }
+}
+
 /// A caller that is told that nothing was committed must not find it there after the next opening.
 #[test]
 fn a_write_that_fails_at_its_very_end_leaves_no_record() {
@@ -138,16 +155,7 @@ fn a_write_that_fails_at_its_very_end_leaves_no_record() {
     let environment = Arc::new(FilesAlone(files.clone()));
     let mut record = sample_record(1);
     record.predecessor = RecordId::NONE;
-    let options = FileLogOptions {
-        instance: "test".to_owned(),
-        directory: "/store".into(),
-        store: record.store,
-        epoch: 1,
-        base: Position::START,
-        covered: Position::START,
-        segment_records_max: 1_000,
-        segment_bytes_max: 1 << 20,
-    };
+    let options = options_of(record.store);
     FileLog::create(&files, Path::new("/store"), 1, Position::START).unwrap();
     let log = FileLog::open(environment.clone(), options.clone()).unwrap();
     let encoded = record.encode().unwrap();
@@ -162,4 +170,54 @@ fn a_write_that_fails_at_its_very_end_leaves_no_record() {
     assert!(matches!(appended, Append::Appended), "{appended:?}");
     let again = FileLog::open(environment, options).unwrap();
     assert_eq!(again.state().head, record.position);
+}
+
+/// A process that dies leaves the zeros behind the last record where they are.
+#[test]
+fn room_that_was_set_aside_is_no_part_of_the_log_and_no_tear() {
+    let files = MemoryFiles::new();
+    let environment = Arc::new(FilesAlone(LateFailure {
+        files: files.clone(),
+        armed: Arc::default(),
+    }));
+    let mut first = sample_record(1);
+    first.predecessor = RecordId::NONE;
+    let options = options_of(first.store);
+    let directory = Path::new("/store/wal/0000000001");
+    let path = directory.join("00000000000000000001.wal");
+    let size = || {
+        let file = files.open(&path, OpenMode::Read).unwrap();
+        file.size().unwrap()
+    };
+    FileLog::create(&files, Path::new("/store"), 1, Position::START).unwrap();
+    let log = FileLog::open(environment.clone(), options.clone()).unwrap();
+    let encoded = first.encode().unwrap();
+    let end = (WAL_FILE_HEADER_BYTES + encoded.len()) as u64;
+    let appended = block_on(log.append(Position::START, first.position, encoded.clone(), &()));
+    assert!(matches!(appended, Append::Appended), "{appended:?}");
+    block_on(log.tidy());
+    assert!(size() > end);
+
+    let reopened = FileLog::open(environment.clone(), options.clone()).unwrap();
+    assert_eq!(reopened.state().head, first.position);
+    assert_eq!(size(), end);
+    assert_eq!(files.list(directory).unwrap().len(), 1);
+
+    block_on(reopened.tidy());
+    let file = files.open(&path, OpenMode::ReadWrite).unwrap();
+    let half = &encoded[..encoded.len() / 2];
+    file.write_all_at(end, half).unwrap();
+    let again = FileLog::open(environment, options).unwrap();
+    assert_eq!(again.state().head, first.position);
+    let torn = directory.join(format!("00000000000000000001.wal.torn-{end}-0"));
+    let torn = files.open(&torn, OpenMode::Read).unwrap();
+    let mut kept = vec![0; encoded.len()];
+    let length = torn.read_at(0, &mut kept).unwrap();
+    let last = half.iter().rposition(|byte| *byte != 0).unwrap();
+    assert_eq!(kept[..length], half[..=last]);
+
+    block_on(again.tidy());
+    assert!(size() > end);
+    block_on(again.close());
+    assert_eq!(size(), end);
 }

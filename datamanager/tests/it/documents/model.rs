@@ -115,6 +115,8 @@ async fn client(store: &DataManager, process: &SimulatedEnvironment, seed: u64) 
                         | ErrorKind::NotUnique
                         | ErrorKind::Unavailable
                         | ErrorKind::Unknown
+                        // Nothing is kept here, so that another process may have removed what the transaction reads.
+                        | ErrorKind::Expired
                         // There is no document yet, and so no index.
                         | ErrorKind::NotFound
                 ),
