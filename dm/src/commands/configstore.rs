@@ -34,20 +34,22 @@ enum ConfigstoreAction {
     RotateKey,
 }
 
-pub(crate) async fn run(output: Output, args: ConfigstoreArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(mut output: Output, args: ConfigstoreArgs) -> anyhow::Result<()> {
     let settings = settings(&args)?;
     match args.action {
         ConfigstoreAction::RotateKey => {
             let report = configstore::rotate_keys(&settings).await?;
-            output.line(
-                || {
-                    format!(
-                        "{} documents encrypted anew, {} keys no longer needed",
-                        report.documents, report.keys_retired
-                    )
-                },
-                || json!({"documents": report.documents, "keys_retired": report.keys_retired}),
-            )
+            match output.is_json() {
+                true => output.json(&json!({
+                    "documents": report.documents,
+                    "keys_retired": report.keys_retired,
+                }))?,
+                false => output.line(format!(
+                    "{} documents encrypted anew, {} keys no longer needed",
+                    report.documents, report.keys_retired
+                ))?,
+            }
+            output.finish()
         }
     }
 }
