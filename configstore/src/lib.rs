@@ -8,7 +8,7 @@
 //!
 //! // Everything in ./data/configstore, at 127.0.0.1:4002.
 //! let settings = Settings::default();
-//! let listener = service::bind("configstore", &settings.web)?;
+//! let listener = service::bind("configstore", &settings.server.web)?;
 //! configstore::run(listener, &settings, service::stop_signal()?).await
 //! # }
 //! ```

@@ -34,9 +34,13 @@ fn main() -> ExitCode {
 
 fn serve(arguments: Arguments) -> Result<(), Error> {
     let settings = settings(arguments);
-    service::logging::start(settings.as_ref().is_ok_and(|settings| settings.debug));
+    service::logging::start(
+        settings
+            .as_ref()
+            .is_ok_and(|settings| settings.server.debug),
+    );
     let settings = settings?;
-    let listener = service::bind("configstore", &settings.web)?;
+    let listener = service::bind("configstore", &settings.server.web)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Error::internal)?;
     runtime.block_on(async { configstore::run(listener, &settings, service::stop_signal()?).await })
 }
@@ -52,5 +56,5 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
         })?;
         sources = sources.set(key, value);
     }
-    Settings::read(&sources.load()?)
+    Settings::load(sources)
 }

@@ -92,7 +92,10 @@ pub async fn run(
     let options = settings.options()?;
     // Sees to it that the data directory is there, or tells that it cannot be.
     options.store.builder()?;
-    let keyring = Arc::new(Keyring::load(&settings.secret_keys, &settings.data_dir)?);
+    let keyring = Arc::new(Keyring::load(
+        &settings.secret_keys,
+        &settings.server.data_dir,
+    )?);
     service::run(listener, ConfigStore { keyring }, options, shutdown).await
 }
 
@@ -106,7 +109,10 @@ pub async fn run(
 /// A key that is missing or is another one; a store that does not open or answer. What was done until then stays done.
 pub async fn rotate_keys(settings: &Settings) -> Result<RotationReport, Error> {
     let builder = settings.store_options()?.builder()?;
-    let keyring = Arc::new(Keyring::load(&settings.secret_keys, &settings.data_dir)?);
+    let keyring = Arc::new(Keyring::load(
+        &settings.secret_keys,
+        &settings.server.data_dir,
+    )?);
     let store = builder.open().await?;
     let actions = Actions::new(Database::new(store.clone()), keyring);
     let rotated = actions.rotate_keys().await;

@@ -48,7 +48,9 @@ pub(crate) async fn agola_export(
     actions: &Actions,
 ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
     let held = actions.database().data_manager().held_snapshot().await?;
-    let mut tokens = held.snapshot().documents::<TokenDocument>(&ScanOptions::new().limit(1))?;
+    let mut tokens = held
+        .snapshot()
+        .documents::<TokenDocument>(&ScanOptions::new().limit(1))?;
     if tokens.next().await?.is_some() {
         log::warn!(
             instance = actions.database().data_manager().instance();

@@ -37,18 +37,18 @@ impl Cluster {
     /// Settings of an instance with an empty directory of its own.
     pub(crate) fn settings(&self, name: &str) -> Settings {
         let mut settings = Settings::default();
-        settings.data_dir = self.path(name);
-        settings.object_storage.kind = "posix".to_owned();
-        settings.object_storage.path = self.path("storage");
+        settings.server.data_dir = self.path(name);
+        settings.server.object_storage.kind = "posix".to_owned();
+        settings.server.object_storage.path = self.path("storage");
         settings.secret_keys = vec![SecretKeySettings {
             id: "k1".to_owned(),
             key_file: self.path("key"),
         }];
-        settings.log = "object".to_owned();
+        settings.server.log = "object".to_owned();
         #[cfg(feature = "etcd")]
         if let Some(etcd) = &self.etcd {
-            settings.log = String::new();
-            settings.etcd = Some(service::config::Etcd {
+            settings.server.log = String::new();
+            settings.server.etcd = Some(service::config::Etcd {
                 endpoints: etcd.endpoints().join(","),
                 ..Default::default()
             });

@@ -6,7 +6,7 @@ use service::config::Sources;
 use crate::host::{Fill, Server, settings};
 
 fn read(text: &str) -> Result<Settings, Error> {
-    Settings::read(&Sources::new().text(text).load()?)
+    Settings::load(Sources::new().text(text))
 }
 
 /// Every key with a value of its own.
@@ -38,7 +38,7 @@ fn every_key_changes_a_setting_and_a_misspelt_one_is_named() {
         changed.remove(number);
         assert_ne!(read(&changed.join("\n")).unwrap(), all, "{key}");
     }
-    assert_eq!(tried, 39);
+    assert_eq!(tried, 41);
     assert_eq!(
         all.secret_keys
             .iter()
@@ -82,15 +82,15 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
     std::fs::write(directory.path().join("file"), "").unwrap();
     let mut settings = settings(directory.path());
     for wrong in ["file/data", "/proc/none"] {
-        settings.data_dir = directory.path().join(wrong);
+        settings.server.data_dir = directory.path().join(wrong);
         let error = Server::begin(&settings).ended().await.chain();
         assert!(
             error.contains("configstore.dataDir") && error.contains(wrong),
             "{error}"
         );
     }
-    settings.data_dir = directory.path().join("data");
-    settings.bearer_token_file = directory.path().join("none");
+    settings.server.data_dir = directory.path().join("data");
+    settings.server.bearer_token_file = directory.path().join("none");
     let error = Server::begin(&settings).ended().await.chain();
     assert!(error.contains("configstore.bearerTokenFile"), "{error}");
 }

@@ -27,7 +27,7 @@ async fn every_function_of_the_client_works() {
             .remote_sources(&ListOptions::default())
             .await
             .unwrap(),
-        [source]
+        std::slice::from_ref(&source)
     );
 
     users(&client, &source.id).await;

@@ -51,7 +51,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let settings = settings.clone();
-        let (data_dir, tls) = (settings.data_dir.clone(), settings.web.tls);
+        let (data_dir, tls) = (settings.server.data_dir.clone(), settings.server.web.tls);
         let task = tokio::spawn(async move {
             configstore::run(listener, &settings, async move {
                 // One that is dropped stops too.
@@ -113,7 +113,7 @@ impl Server {
 /// Settings for a service with all that it has in one directory.
 pub(crate) fn settings(directory: &Path) -> Settings {
     let mut settings = Settings::default();
-    settings.data_dir = directory.join("data");
+    settings.server.data_dir = directory.join("data");
     settings
 }
 

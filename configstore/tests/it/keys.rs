@@ -9,8 +9,8 @@ use crate::host::{
 use crate::stored::documents;
 
 fn key(settings: &Settings, id: &str, digits: &str) -> SecretKeySettings {
-    std::fs::create_dir_all(&settings.data_dir).unwrap();
-    let key_file = settings.data_dir.join(format!("key-{id}-{digits}"));
+    std::fs::create_dir_all(&settings.server.data_dir).unwrap();
+    let key_file = settings.server.data_dir.join(format!("key-{id}-{digits}"));
     std::fs::write(&key_file, digits.repeat(32)).unwrap();
     SecretKeySettings {
         id: id.to_owned(),

@@ -16,7 +16,7 @@ async fn with_tls_nothing_else_is_spoken_and_new_certificates_are_taken_up() {
     let directory = tempfile::tempdir().unwrap();
     let certificate = TestCertificate::make(directory.path());
     let mut settings = settings(directory.path());
-    settings.web = certificate.web();
+    settings.server.web = certificate.web();
     let server = Server::begin(&settings);
     let trusting = |pem: &str| {
         let builder = Client::builder(server.url()).certificate_authority(pem);
@@ -62,8 +62,8 @@ async fn with_tls_nothing_else_is_spoken_and_new_certificates_are_taken_up() {
 async fn callers_show_the_token_once_there_is_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings(directory.path());
-    settings.bearer_token_file = directory.path().join("token");
-    std::fs::write(&settings.bearer_token_file, "0123456789abcdef0123\n").unwrap();
+    settings.server.bearer_token_file = directory.path().join("token");
+    std::fs::write(&settings.server.bearer_token_file, "0123456789abcdef0123\n").unwrap();
     let server = Server::start(&settings).await;
     let with = |token: &str| {
         let builder = Client::builder(server.url()).bearer_token(token);
@@ -123,8 +123,8 @@ async fn slow_clients_hold_nobody_up_and_are_cut() {
     let connections = std::env::var("DM_SOAK_SLOW").map_or(60, |count| count.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings(directory.path());
-    settings.limits.head_timeout = Duration::from_secs(1);
-    settings.limits.body_timeout = Duration::from_secs(1);
+    settings.server.limits.head_timeout = Duration::from_secs(1);
+    settings.server.limits.body_timeout = Duration::from_secs(1);
     let server = Server::start(&settings).await;
     let host = server.url().strip_prefix("http://").unwrap().to_owned();
     let mut slow = tokio::task::JoinSet::new();

@@ -7,7 +7,7 @@ use datamanager::{DataManager, ScanOptions};
 use serde_json::{Value, json};
 
 async fn open(settings: &Settings) -> DataManager {
-    let directory = settings.data_dir.join("configdata");
+    let directory = settings.server.data_dir.join("configdata");
     DataManager::open(&format!("file://{}", directory.display()))
         .await
         .unwrap()
@@ -99,7 +99,9 @@ pub(crate) async fn damage_last_secret(settings: &Settings) {
     let store = open(settings).await;
     let mut transaction = store.begin();
     transaction.allow_stale_indexes();
-    transaction.put_raw("secret", id, secret.to_string()).unwrap();
+    transaction
+        .put_raw("secret", id, secret.to_string())
+        .unwrap();
     transaction.commit().await.unwrap();
     store.close().await.unwrap();
 }

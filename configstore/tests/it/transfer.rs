@@ -221,7 +221,7 @@ async fn an_export_of_agola_comes_in_and_goes_out_again() {
         assert!(!stored.contains(clear), "{clear}");
     }
     assert!(format!("{exported:?}").contains("secretvalue1"));
-    for entry in walk(&settings.data_dir) {
+    for entry in walk(&settings.server.data_dir) {
         let bytes = std::fs::read(&entry).unwrap();
         for clear in ["secretvalue1", "0123456789abcdef0123456789abcdef01234567"] {
             assert!(
@@ -393,11 +393,19 @@ async fn an_export_that_cannot_go_on_is_cut_off() {
     // The failure is the one secret's; everything else goes on.
     client.org("org01").await.unwrap();
     let error = client.secrets(parent, false).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "internal"));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Internal, "internal")
+    );
     // Why is in the log alone.
     assert!(!error.to_string().contains("decrypt"), "{error}");
     let lines = crate::captured_log::lines();
-    assert!(lines.iter().any(|line| line.contains("an export was broken off") && line.contains("cannot be decrypted")));
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("an export was broken off")
+                && line.contains("cannot be decrypted"))
+    );
 }
 
 /// Field case IE-08: old tokens work after a restore, ids stay, and new ones are others.
@@ -443,11 +451,11 @@ async fn a_native_export_restores_everything_tokens_too() {
     let other = directory.path().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::copy(
-        first_settings.data_dir.join("secret-key"),
+        first_settings.server.data_dir.join("secret-key"),
         other.join("secret-key"),
     )
     .unwrap();
-    first_settings.data_dir = other;
+    first_settings.server.data_dir = other;
     let server = Server::start(&first_settings).await;
     let client = server.client();
     in_maintenance(&client).await;

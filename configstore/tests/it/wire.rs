@@ -313,5 +313,8 @@ async fn the_description_is_the_one_that_is_checked_in() {
         std::fs::write(file, &text).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(text == expected, "the API has changed: run this test with DM_UPDATE=1 and look at the difference");
+    assert!(
+        text == expected,
+        "the API has changed: run this test with DM_UPDATE=1 and look at the difference"
+    );
 }

@@ -64,5 +64,5 @@ fn settings(args: &ConfigstoreArgs) -> anyhow::Result<Settings> {
         let (key, value) = pair.with_context(|| format!("--set {flag:?} has no ="))?;
         sources = sources.set(key, value);
     }
-    Ok(Settings::read(&sources.load()?)?)
+    Ok(Settings::load(sources)?)
 }
