@@ -73,7 +73,7 @@ impl<'a> JobOutput<'a> {
     pub(super) async fn add(&mut self, entry: VersionedEntry) -> Result<(), Error> {
         if self.current.is_none() {
             let path = self.new_path()?;
-            let options = self.options.clone();
+            let options = self.options;
             let writer = DataFileWriter::create(self.jobs.ost(), path.clone(), options).await?;
             let writer = match self.is_background {
                 true => writer.in_background(),

@@ -170,6 +170,9 @@ impl Environment for SimulatedEnvironment {
         Ok(())
     }
 
+    /// Nothing is parked here.
+    fn set_watchful(&self, _is_watchful: bool) {}
+
     fn run_blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let done = self.run("blocking", async move { work() });
         Box::pin(async move {
