@@ -518,6 +518,18 @@ impl DataManager {
         }
     }
 
+    /// Returns once the store is served no longer, with the reason: it has been closed, or given up, as after a failed sync
+    /// or when the log is damaged. It has to be opened again then.
+    ///
+    /// # Cancel safety
+    /// Dropping the call changes nothing.
+    pub async fn ended(&self) -> Error {
+        let mut ended = self.inner.ended.clone();
+        // An error means that whoever would tell has ended.
+        let _ = ended.wait_for(|ended| *ended).await;
+        self.ended_error()
+    }
+
     /// Runs a job on a thread of its own, to its end even if the caller goes away; the store is let go only afterwards.
     pub(crate) async fn run_job<T: Send + 'static>(
         &self,

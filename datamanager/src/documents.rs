@@ -20,6 +20,7 @@ mod reader;
 mod catalog;
 mod document_type;
 mod expansion;
+mod import_indexer;
 mod index_entry;
 mod indexer;
 mod intent;
@@ -42,6 +43,7 @@ pub use view::{View, ViewChange};
 pub(crate) use catalog::Catalog;
 pub(crate) use document_type::DocumentTypes;
 pub(crate) use expansion::{Before, Cost, Expansion};
+pub(crate) use import_indexer::ImportIndexer;
 #[cfg(test)]
 pub(crate) use index_entry::IndexEntry;
 pub(crate) use index_entry::IndexEntryKey;

@@ -43,6 +43,13 @@ pub type Conversion = Arc<
         + Sync,
 >;
 
+/// Makes each entry that is imported into any number of others, of whatever types and ids. An error refuses the import.
+pub type Expansion = Arc<
+    dyn Fn(TransferredEntry) -> Result<Vec<TransferredEntry>, Box<dyn StdError + Send + Sync>>
+        + Send
+        + Sync,
+>;
+
 /// What an export is to be like. The default is the native format, not compressed.
 #[derive(Clone, Default)]
 #[non_exhaustive]
@@ -100,18 +107,32 @@ impl fmt::Debug for ExportOptions {
 ///
 /// It reads one snapshot, whose files are kept by a pin until the export ends or is dropped.
 pub struct Export {
-    jobs: Arc<Jobs>,
     options: ExportOptions,
-    snapshot: Snapshot,
+    held: HeldSnapshot,
     merge: Merge,
     /// Gone once the last piece has been given.
     encoder: Option<ExportEncoder>,
-    hold: Option<Hold>,
     entries: u64,
     damage: Vec<Damage>,
 }
 
-/// The pin of an export. It goes when the export does.
+/// A snapshot whose files are kept by a pin until it is dropped, for reading that takes long.
+pub struct HeldSnapshot {
+    jobs: Arc<Jobs>,
+    snapshot: Snapshot,
+    hold: Option<Hold>,
+}
+
+impl fmt::Debug for HeldSnapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HeldSnapshot")
+            .field("position", &self.snapshot.position())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pin of a held snapshot. It goes when that does.
 struct Hold {
     jobs: Arc<Jobs>,
     pin: Pin,
@@ -137,8 +158,8 @@ impl DataManager {
     /// # Errors
     /// `Unavailable` when the log cannot be read or the files cannot be held.
     pub async fn export(&self, options: ExportOptions) -> Result<Export, Error> {
-        let jobs = self.inner.jobs.clone();
-        let (snapshot, hold) = self.held_snapshot().await?;
+        let held = self.held_snapshot().await?;
+        let snapshot = held.snapshot();
         let header = ExportHeader {
             store: self.inner.shared.store.to_string(),
             position: snapshot.position(),
@@ -148,28 +169,39 @@ impl DataManager {
         let (start, end) = (EntryKey::new(), EntryKey::from_static(b"\xff"));
         let merge = snapshot.view().merge(start, end, false).without_caching();
         Ok(Export {
-            jobs,
             options,
-            snapshot,
+            held,
             merge,
             encoder: Some(encoder),
-            hold,
             entries: 0,
             damage: Vec::new(),
         })
     }
 
-    /// A snapshot of the newest state whose files no collector takes away.
-    async fn held_snapshot(&self) -> Result<(Snapshot, Option<Hold>), Error> {
+    /// A snapshot of the newest state of the whole store, the commits of all processes included, whose files no collector
+    /// takes away.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped may leave a pin that ends by itself after 10 minutes.
+    ///
+    /// # Errors
+    /// `Unavailable` when the log cannot be read or the files cannot be held.
+    pub async fn held_snapshot(&self) -> Result<HeldSnapshot, Error> {
         let jobs = &self.inner.jobs;
         let id = RecordId::random(jobs.environment.as_ref()).to_string();
         let name = format!("{EXPORT_PIN_PREFIX}{}", &id[..16]);
-        let held = self.try_to_hold(&name).await;
-        if held.is_err() {
-            // One may be there that was put before something else went wrong.
-            jobs.let_go(&name).await;
+        match self.try_to_hold(&name).await {
+            Ok((snapshot, hold)) => Ok(HeldSnapshot {
+                jobs: jobs.clone(),
+                snapshot,
+                hold,
+            }),
+            Err(error) => {
+                // One may be there that was put before something else went wrong.
+                jobs.let_go(&name).await;
+                Err(error)
+            }
         }
-        held
     }
 
     async fn try_to_hold(&self, name: &str) -> Result<(Snapshot, Option<Hold>), Error> {
@@ -205,6 +237,43 @@ impl DataManager {
     }
 }
 
+impl HeldSnapshot {
+    /// The snapshot. Reads of it that go on when this is dropped may find their files gone.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// To be called from time to time while the snapshot is read: renews the pin, which holds for 10 minutes.
+    ///
+    /// # Errors
+    /// `Expired` when that has failed, or was not asked for, for too long (R29).
+    pub async fn keep(&mut self) -> Result<(), Error> {
+        let now = self.jobs.environment.steady_time();
+        let Some(hold) = &mut self.hold else {
+            return Ok(());
+        };
+        let age = now.saturating_sub(hold.renewed_at);
+        if age < PIN_TERM / 2 {
+            return Ok(());
+        }
+        let renewed = match age < PIN_TERM {
+            true => self.jobs.renew(&hold.pin, PIN_TERM).await,
+            false => Err(Error::unavailable("it was not asked for in time")),
+        };
+        match renewed {
+            Ok(()) => hold.renewed_at = now,
+            Err(error) if age >= PIN_TERM => {
+                let message = "the pin could not be renewed";
+                return Err(Error::new(ErrorKind::Expired, message).with_source(error));
+            }
+            Err(error) => {
+                log::warn!(instance = self.jobs.shared.instance; "the pin of an export could not be renewed: {}", error.chain());
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Export {
     /// The next piece of the file, `None` at its end.
     ///
@@ -217,7 +286,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         while let Some(encoder) = &mut self.encoder {
             if let Some(piece) = encoder.take() {
-                self.renew_pin().await?;
+                self.held.keep().await?;
                 return Ok(Some(piece));
             }
             match self.merge.next().await {
@@ -226,7 +295,7 @@ impl Export {
                     let Some(encoder) = self.encoder.take() else {
                         break;
                     };
-                    self.hold = None;
+                    self.held.hold = None;
                     return encoder.finish().map(Some);
                 }
                 Err(error) if self.options.skip_damaged && error.kind() == ErrorKind::Corrupt => {
@@ -253,7 +322,7 @@ impl Export {
 
     /// The snapshot that is exported.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        self.held.snapshot()
     }
 
     /// Damage that was passed over.
@@ -262,7 +331,7 @@ impl Export {
     }
 
     fn add(&mut self, entry: &VersionedEntry) -> Result<(), Error> {
-        let Some(value) = entry.value_at(self.snapshot.time()) else {
+        let Some(value) = entry.value_at(self.held.snapshot.time()) else {
             return Ok(());
         };
         let Some((data_type, id)) = split_key(&entry.key) else {
@@ -299,33 +368,6 @@ impl Export {
             && self.options.conversion.is_none()
             && !self.options.skip_damaged
     }
-
-    /// Renews the pin at half of its term; ends the export if that has failed for too long (R29).
-    async fn renew_pin(&mut self) -> Result<(), Error> {
-        let now = self.jobs.environment.steady_time();
-        let Some(hold) = &mut self.hold else {
-            return Ok(());
-        };
-        let age = now.saturating_sub(hold.renewed_at);
-        if age < PIN_TERM / 2 {
-            return Ok(());
-        }
-        let renewed = match age < PIN_TERM {
-            true => self.jobs.renew(&hold.pin, PIN_TERM).await,
-            false => Err(Error::unavailable("it was not asked for in time")),
-        };
-        match renewed {
-            Ok(()) => hold.renewed_at = now,
-            Err(error) if age >= PIN_TERM => {
-                let message = "the pin of the export could not be renewed";
-                return Err(Error::new(ErrorKind::Expired, message).with_source(error));
-            }
-            Err(error) => {
-                log::warn!(instance = self.jobs.shared.instance; "the pin of an export could not be renewed: {}", error.chain());
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether entries of an internal type belong to indexes that are complete. Those of rebuilds and of listeners are left out,
@@ -351,4 +393,16 @@ pub(crate) fn convert(
         expires_at,
     };
     conversion(entry).map_err(|error| Error::invalid(shown).with_source(error))
+}
+
+/// What `expansion` makes of an entry.
+pub(crate) fn expand(
+    expansion: &Expansion,
+    entry: TransferredEntry,
+) -> Result<Vec<TransferredEntry>, Error> {
+    let shown = format!(
+        "entry {:?} of type {:?} cannot be imported",
+        entry.id, entry.data_type
+    );
+    expansion(entry).map_err(|error| Error::invalid(shown).with_source(error))
 }

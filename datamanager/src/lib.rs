@@ -100,7 +100,7 @@ pub use entry_key::{DATA_TYPE_BYTES_MAX, ID_BYTES_MAX, check_data_type, check_id
 pub use error::{Conflict, Error, ErrorKind, UniqueViolation};
 #[cfg(feature = "etcd")]
 pub use etcd_options::EtcdOptions;
-pub use export::{Conversion, Export, ExportOptions, TransferredEntry};
+pub use export::{Conversion, Expansion, Export, ExportOptions, HeldSnapshot, TransferredEntry};
 pub use export_format::ExportFormat;
 pub use follow::{Follow, FollowedTransaction, FollowedWrite};
 pub use instances::{Instance, Mode};

@@ -127,8 +127,9 @@ impl DataManager {
     pub async fn import(
         &self,
         input: impl AsyncRead + Send + Unpin + 'static,
-        options: ImportOptions,
+        mut options: ImportOptions,
     ) -> Result<ImportReport, Error> {
+        options.types = Some(self.inner.types.clone());
         self.inner.jobs.import(Box::new(input), options).await
     }
 

@@ -38,6 +38,7 @@ pub struct Builder {
     environment: Option<Arc<dyn Environment>>,
     settings: Settings,
     name: Option<String>,
+    instance: Option<String>,
     read_only: bool,
     log: Option<LogKind>,
     log_directory: Option<PathBuf>,
@@ -69,6 +70,7 @@ impl Builder {
             environment: None,
             settings: Settings::default(),
             name: None,
+            instance: None,
             read_only: false,
             log: None,
             log_directory: None,
@@ -94,6 +96,13 @@ impl Builder {
     /// Begins the instance's unique name with `name`.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Names the instance `instance`, with nothing added, for a program that writes log lines of its own under that name
+    /// before the store is open. No two open stores may ever have the same.
+    pub fn instance(mut self, instance: impl Into<String>) -> Builder {
+        self.instance = Some(instance.into());
         self
     }
 
@@ -259,11 +268,19 @@ impl Builder {
     /// How this process reads the store; which log it writes is known once the store has been looked at.
     pub(crate) fn opener(&self) -> Result<Opener, Error> {
         let environment = self.chosen_environment()?;
-        let name = self.name.as_deref().unwrap_or("dm");
-        instances::check_name(name)?;
-        let id = RecordId::random(environment.as_ref()).to_string();
         let cache = Arc::new(BlockCache::new(self.settings.block_cache_bytes));
-        let instance = format!("{name}-{}", &id[..8]);
+        let instance = match &self.instance {
+            Some(instance) => {
+                instances::check_name(instance)?;
+                instance.clone()
+            }
+            None => {
+                let name = self.name.as_deref().unwrap_or("dm");
+                instances::check_name(name)?;
+                let id = RecordId::random(environment.as_ref()).to_string();
+                format!("{name}-{}", &id[..8])
+            }
+        };
         let settings = Arc::new(self.settings.clone());
         Ok(Opener {
             ost: self.ost.clone(),

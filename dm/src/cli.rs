@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use datamanager::LogKind;
 
-use crate::commands::{ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term};
+use crate::commands::{
+    ConfigstoreArgs, ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term,
+};
 use crate::etcd::EtcdArgs;
 
 /// Where a store is if nothing else is said.
@@ -136,6 +138,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ")]
         from: Option<u64>,
     },
+    /// Operate the store of a configstore, as its configuration describes it
+    Configstore(ConfigstoreArgs),
     /// Write what only the log holds to data files, so that opening replays less
     Checkpoint,
     /// Merge all data files into one run and leave out what is deleted or has expired

@@ -1,5 +1,6 @@
 //! The commands, one file for each group.
 
+mod configstore;
 mod entries;
 mod follow;
 mod indexes;
@@ -15,6 +16,7 @@ use datamanager::DataManager;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
 
+pub(crate) use configstore::ConfigstoreArgs;
 pub(crate) use indexes::MarkStale;
 pub(crate) use listing::ScanArgs;
 pub(crate) use load::LoadArgs;
@@ -47,6 +49,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify => inspect::verify(store, output).await,
         Command::Wal { from } => inspect::wal(store, output, from).await,
         Command::Follow { from } => follow::follow(store, output, from).await,
+        Command::Configstore(args) => configstore::run(output, args).await,
         Command::Checkpoint => maintenance::checkpoint(store, output).await,
         Command::Compact => maintenance::compact(store, output).await,
         Command::Gc { dry_run } => maintenance::gc(store, output, dry_run).await,

@@ -51,7 +51,7 @@ mod writer;
 pub use error::{Error, ErrorKind};
 pub use meta::{Create, Level, ObjectMeta};
 pub use ost::Ost;
-pub use ost_url::{OstOptions, OstUrl};
+pub use ost_url::{AccessKey, OstOptions, OstUrl};
 pub use path::ObjectPath;
 pub use posix::PosixStore;
 pub use reader::ObjectReader;

@@ -9,7 +9,7 @@ use crate::ost::UploadLimits;
 use crate::path::BasePath;
 use crate::{Error, ErrorKind, Ost};
 
-/// Settings for opening an [`Ost`], each of which a URL's query can give instead.
+/// Settings for opening an [`Ost`], each of which a URL's query can give instead unless it is a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OstOptions {
     /// A base path below the URL's own. Default: none.
@@ -23,6 +23,27 @@ pub struct OstOptions {
     pub path_style: Option<bool>,
     /// Azure's account name. Default: from the environment.
     pub account: Option<String>,
+    /// The key that S3 is asked with. Default: from the environment. A URL cannot give it.
+    pub access_key: Option<AccessKey>,
+}
+
+/// A key of S3: its id, and the secret that requests are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The id.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Without the secret.
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AccessKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl OstOptions {

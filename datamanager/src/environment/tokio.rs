@@ -110,6 +110,7 @@ impl Environment for TokioEnvironment {
 
     fn spawn_thread(&self, name: &str, task: BoxFuture<'static, ()>) -> io::Result<()> {
         let runtime = self.runtime.clone();
+        let shown = name.to_owned();
         let run = move || {
             let Some(registration) = Registration::of_this_thread(&runtime) else {
                 return;
@@ -117,7 +118,12 @@ impl Environment for TokioEnvironment {
             let _context = runtime.handle.enter();
             if thread_task::run(task, || registration.runtime.read().shut_down) == Outcome::Stopped
             {
-                log::debug!("dropped the task of a thread, as the tokio runtime shuts down");
+                // Threads of a store are called by its instance.
+                let instance = shown.split(' ').next().unwrap_or_default();
+                log::debug!(
+                    instance = instance;
+                    "dropped the task of thread {shown:?}, as the tokio runtime shuts down"
+                );
             }
         };
         std::thread::Builder::new()

@@ -4,6 +4,7 @@ mod sorter;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ost::ObjectPath;
 use serde::Serialize;
 use tokio::io::AsyncRead;
@@ -11,15 +12,15 @@ use tokio::io::AsyncRead;
 use super::Jobs;
 use crate::Error;
 use crate::control::JobKind;
-use crate::documents::Catalog;
-use crate::entry_key::{CATALOG_TYPE, raw_key};
+use crate::documents::{Catalog, DocumentTypes, ImportIndexer};
+use crate::entry_key::{CATALOG_TYPE, EntryKey, INDEX_TYPE, check_data_type, check_id, raw_key};
 use crate::epoch::EpochCause;
-use crate::export::{Conversion, convert, is_of_indexes};
-use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder};
+use crate::export::{Conversion, Expansion, convert, expand, is_of_indexes};
+use crate::export_format::{DecodedEntry, DecoderLimits, ExportDecoder, ExportFormat};
 use crate::failpoint;
 use crate::instances::Mode;
 use crate::manifest::{FileEntry, Run};
-use crate::{ErrorKind, LogKind, Position};
+use crate::{ErrorKind, LogKind, Position, Timestamp, TransferredEntry};
 
 use sorter::Sorter;
 
@@ -29,12 +30,21 @@ const INSTANCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const EPOCH_ATTEMPTS_MAX: u32 = 5;
 const EPOCH_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// The conversion for a format, if entries of that format need one.
+type ConversionByFormat = std::sync::Arc<dyn Fn(ExportFormat) -> Option<Conversion> + Send + Sync>;
+
+/// The expansion for a format, if entries of that format need one.
+type ExpansionByFormat = std::sync::Arc<dyn Fn(ExportFormat) -> Option<Expansion> + Send + Sync>;
+
 /// How an import is done.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
     force: bool,
-    conversion: Option<Conversion>,
+    conversion: Option<ConversionByFormat>,
+    expansion: Option<ExpansionByFormat>,
+    /// The document types that the program has used.
+    pub(crate) types: Option<std::sync::Arc<DocumentTypes>>,
     progress: Option<std::sync::Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
@@ -52,8 +62,29 @@ impl ImportOptions {
     }
 
     /// Converts each entry.
-    pub fn conversion(mut self, conversion: Conversion) -> ImportOptions {
-        self.conversion = Some(conversion);
+    pub fn conversion(self, conversion: Conversion) -> ImportOptions {
+        self.conversion_by_format(move |_| Some(conversion.clone()))
+    }
+
+    /// Converts each entry as it needs to be for the format that the input turns out to have.
+    pub fn conversion_by_format(
+        mut self,
+        choose: impl Fn(ExportFormat) -> Option<Conversion> + Send + Sync + 'static,
+    ) -> ImportOptions {
+        self.conversion = Some(std::sync::Arc::new(choose));
+        self
+    }
+
+    /// Makes other entries of each entry, as it needs to be for the format that the input turns out to have. Goes before a
+    /// conversion.
+    ///
+    /// Of the document types that this program has used the indexes are made at once: after the import their documents can
+    /// be found, and one with a unique key that another has refuses the import.
+    pub fn expansion_by_format(
+        mut self,
+        choose: impl Fn(ExportFormat) -> Option<Expansion> + Send + Sync + 'static,
+    ) -> ImportOptions {
+        self.expansion = Some(std::sync::Arc::new(choose));
         self
     }
 
@@ -222,6 +253,15 @@ impl Jobs {
             instance = self.shared.instance, format:% = decoder.format(), position = taken_at;
             "reading an export"
         );
+        let conversion = options.conversion.as_ref();
+        let conversion = conversion.and_then(|choose| choose(decoder.format()));
+        let expansion = options.expansion.as_ref();
+        let expansion = expansion.and_then(|choose| choose(decoder.format()));
+        let mut indexer = match (&expansion, &options.types) {
+            (Some(_), Some(types)) => Some(ImportIndexer::new(types)?),
+            _ => None,
+        };
+        let keeps_indexes = conversion.is_none() && expansion.is_none();
         let mut catalog = Catalog::default();
         while let Some(entry) = decoder.next().await? {
             if entry.number % ENTRIES_PER_LOOK == 0 {
@@ -233,25 +273,40 @@ impl Jobs {
             if entry.data_type.starts_with('!') {
                 check_internal(&entry, &mut catalog)?;
                 // Index entries may not fit what a conversion makes of the documents; then they are built anew.
-                if options.conversion.is_none() {
+                if keeps_indexes {
                     sorter.add(entry).await?;
                 }
-            } else {
-                sorter.add(self.converted(entry, options)?).await?;
+                continue;
+            }
+            for entry in expanded(entry, expansion.as_ref())? {
+                let entry = self.converted(entry, conversion.as_ref())?;
+                if let Some(indexer) = &mut indexer {
+                    add_index_entries(indexer, &entry, sorter).await?;
+                }
+                sorter.add(entry).await?;
             }
         }
-        Ok(match options.conversion {
-            None => catalog,
-            Some(_) => Catalog::default(),
-        })
+        let Some(indexer) = indexer else {
+            return Ok(match keeps_indexes {
+                true => catalog,
+                false => Catalog::default(),
+            });
+        };
+        let (entries, catalog) = indexer.catalogs()?;
+        for (key, value) in entries {
+            sorter
+                .add(internal_entry(CATALOG_TYPE, &key, value, None, 0))
+                .await?;
+        }
+        Ok(catalog)
     }
 
     fn converted(
         &self,
         mut entry: DecodedEntry,
-        options: &ImportOptions,
+        conversion: Option<&Conversion>,
     ) -> Result<DecodedEntry, Error> {
-        let Some(conversion) = &options.conversion else {
+        let Some(conversion) = conversion else {
             return Ok(entry);
         };
         let value = entry.value.clone();
@@ -374,6 +429,70 @@ fn check_internal(entry: &DecodedEntry, catalog: &mut Catalog) -> Result<(), Err
             "entry {} of the input is of an index that no catalog before it names",
             entry.number
         ))),
+    }
+}
+
+/// The entries that an expansion makes of one of the input.
+fn expanded(
+    entry: DecodedEntry,
+    expansion: Option<&Expansion>,
+) -> Result<Vec<DecodedEntry>, Error> {
+    let Some(expansion) = expansion else {
+        return Ok(vec![entry]);
+    };
+    let number = entry.number;
+    let entries = expand(
+        expansion,
+        TransferredEntry {
+            data_type: entry.data_type.to_string(),
+            id: String::from_utf8_lossy(&entry.id).into_owned(),
+            value: entry.value,
+            expires_at: entry.expires_at,
+        },
+    )?;
+    let decoded = entries.into_iter().map(|entry| {
+        check_data_type(&entry.data_type)?;
+        check_id(&entry.id)?;
+        Ok(DecodedEntry {
+            data_type: entry.data_type.into(),
+            id: entry.id.into(),
+            value: entry.value,
+            expires_at: entry.expires_at,
+            number,
+        })
+    });
+    decoded.collect()
+}
+
+async fn add_index_entries(
+    indexer: &mut ImportIndexer,
+    document: &DecodedEntry,
+    sorter: &mut Sorter<'_>,
+) -> Result<(), Error> {
+    let id = String::from_utf8_lossy(&document.id);
+    let entries = indexer.entries(&document.data_type, &id, &document.value)?;
+    for entry in entries {
+        let (expires_at, number) = (document.expires_at, document.number);
+        let entry = internal_entry(INDEX_TYPE, &entry.key, entry.value, expires_at, number);
+        sorter.add(entry).await?;
+    }
+    Ok(())
+}
+
+/// An entry of an internal type, made from its whole key.
+fn internal_entry(
+    data_type: &str,
+    key: &EntryKey,
+    value: Bytes,
+    expires_at: Option<Timestamp>,
+    number: u64,
+) -> DecodedEntry {
+    DecodedEntry {
+        data_type: data_type.into(),
+        id: key.slice((data_type.len() + 1).min(key.len())..),
+        value,
+        expires_at,
+        number,
     }
 }
 

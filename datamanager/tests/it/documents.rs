@@ -1,5 +1,6 @@
 //! Typed documents and their indexes.
 
+mod importing;
 mod indexing;
 mod live;
 mod model;

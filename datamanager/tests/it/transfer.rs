@@ -1,13 +1,13 @@
 //! Export, import, maintenance and the switch from one log to another.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datamanager::environment::Environment;
 use datamanager::testing::ObjectFaults;
 use datamanager::{
-    Builder, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions, LogKind,
-    Mode, ScanOptions,
+    Builder, Conversion, DataManager, Error, ErrorKind, ExportFormat, ExportOptions, ImportOptions,
+    LogKind, Mode, ScanOptions, TransferredEntry,
 };
 use ost::testing::S3Server;
 use tokio::io::AsyncWriteExt;
@@ -248,6 +248,33 @@ pub(crate) async fn one_writer_does_everything_that_there_is(place: &Place) {
             .iter()
             .all(|damage| damage.what.contains("create-if-absent"))
     );
+}
+
+/// What is stored and what is told to people differ; each format holds one of them, so each needs a conversion of its own.
+#[test]
+fn a_conversion_is_chosen_by_the_format_that_an_import_turns_out_to_have() {
+    let mut host = Host::new(5);
+    host.run(async |store| {
+        fill(&store, "city", 3).await;
+        let agola = ExportOptions::new().format(ExportFormat::Agola).zstd(true);
+        let agola = export(&store, agola).await.unwrap();
+        let native = export(&store, ExportOptions::new()).await.unwrap();
+        let marking = |format: ExportFormat| -> Option<Conversion> {
+            let marked = Arc::new(move |mut entry: TransferredEntry| {
+                entry.value = format!("of {format}").into();
+                Ok(entry)
+            });
+            (format == ExportFormat::Agola).then_some(marked)
+        };
+        store.maintenance_on().await.unwrap();
+        for (bytes, expected) in [(agola, "of agola"), (native, "city 0")] {
+            let options = ImportOptions::new().conversion_by_format(marking);
+            let input = std::io::Cursor::new(bytes);
+            store.import(input, options).await.unwrap();
+            let first = store.get_raw("city", "00000").await.unwrap();
+            assert_eq!(first.unwrap(), expected);
+        }
+    });
 }
 
 /// Field case IE-02: doubled, unsorted or mixed entries were accepted and spoilt the index.

@@ -81,6 +81,11 @@ pub(crate) fn s3_builder(bucket: &str, options: &OstOptions) -> object_store::aw
     if let Some(region) = &options.region {
         builder = builder.with_region(region);
     }
+    if let Some(key) = &options.access_key {
+        builder = builder
+            .with_access_key_id(&key.id)
+            .with_secret_access_key(&key.secret);
+    }
     builder
 }
 

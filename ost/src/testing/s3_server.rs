@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::opened;
 use super::s3_service::{OneWriteAtATime, PAGE_ENTRIES_MAX, Requests};
 use crate::ost_url::Provider;
-use crate::{Ost, OstOptions};
+use crate::{AccessKey, Ost, OstOptions};
 
 const BUCKET: &str = "bucket";
 const REGION: &str = "eu-test-1";
@@ -113,12 +113,13 @@ impl S3Server {
             endpoint: Some(endpoint.to_owned()),
             region: Some(REGION.to_owned()),
             path_style: Some(true),
+            access_key: Some(AccessKey {
+                id: ACCESS_KEY_ID.to_owned(),
+                secret: SECRET_ACCESS_KEY.to_owned(),
+            }),
             ..OstOptions::default()
         };
-        let store = crate::bucket::s3_builder(BUCKET, &options)
-            .with_access_key_id(ACCESS_KEY_ID)
-            .with_secret_access_key(SECRET_ACCESS_KEY)
-            .build();
+        let store = crate::bucket::s3_builder(BUCKET, &options).build();
         opened(store, Provider::S3, BUCKET, base_path)
     }
 

@@ -1,0 +1,47 @@
+//! What is sent to the service and comes back from it, with the exact JSON keys of agola v0.7.
+//!
+//! The types are plain: what is missing, empty or `null` in JSON is the empty value here. Requests of organizations, project
+//! groups, projects, secrets, variables and remote sources have capitalised keys, all others snake case. Keys are written
+//! as they stand here, and read whatever the case of their letters, as agola does.
+
+mod enums;
+mod organization;
+mod parent;
+mod project;
+mod project_group;
+mod remote_source;
+mod secret;
+mod time;
+mod user;
+mod variable;
+
+pub use enums::{
+    AuthType, ConfigType, MemberRole, RemoteRepositoryConfigType, RemoteSourceType, SecretType,
+    UnknownName, Visibility, WhenConditionType,
+};
+pub use organization::{
+    AddOrgMemberRequest, CreateOrgRequest, OrgMemberResponse, Organization, OrganizationMember,
+    UserOrgsResponse,
+};
+pub use parent::Parent;
+pub use project::{CreateUpdateProjectRequest, Project, ProjectResponse};
+pub use project_group::{
+    CreateUpdateProjectGroupRequest, Place, ProjectGroup, ProjectGroupResponse,
+};
+pub use remote_source::{CreateUpdateRemoteSourceRequest, RemoteSource};
+pub use secret::{CreateUpdateSecretRequest, Secret, SecretResponse};
+pub use time::{InvalidTime, Time};
+pub use user::{
+    CreateUserLaRequest, CreateUserRequest, CreateUserTokenRequest, CreateUserTokenResponse,
+    LinkedAccount, UpdateUserLaRequest, UpdateUserRequest, User,
+};
+pub use variable::{
+    CreateUpdateVariableRequest, Variable, VariableResponse, VariableValue, When, WhenCondition,
+    WhenConditions,
+};
+
+/// Whether a flag is off, and so left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}

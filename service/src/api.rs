@@ -1,0 +1,62 @@
+//! What the routes that all servers share answer.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a store or an instance accepts changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Everything is served.
+    Normal,
+    /// Only what an operator needs is served.
+    Maintenance,
+}
+
+/// The answer of `GET /api/v1alpha/maintenance`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct MaintenanceStatus {
+    /// What was asked for last.
+    pub requested_mode: Mode,
+    /// `maintenance` once every live instance is in it, `normal` otherwise.
+    pub current_mode: Mode,
+    /// Since which position changes are refused, if they are.
+    pub since: Option<String>,
+    /// The instance that switched it on.
+    pub requested_by: Option<String>,
+    /// The instance that imports, if one does.
+    pub importing: Option<String>,
+    /// Live instances that are not yet in the mode that was asked for.
+    pub waiting_for: Vec<String>,
+}
+
+/// One live instance, in the answer of `GET /api/v1alpha/instances`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct InstanceStatus {
+    /// Its unique name, which its log lines carry.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What was asked of all instances.
+    pub requested_mode: Mode,
+    /// The mode in which it was when it registered last.
+    pub current_mode: Mode,
+    /// The newest position that it had applied then.
+    pub position: String,
+    /// How many milliseconds ago that was.
+    pub age_ms: u64,
+}
+
+/// The body of every reply that tells of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ErrorBody {
+    /// What kind of failure it is, for programs: lower case, with underscores.
+    #[serde(default)]
+    pub code: String,
+    /// What went wrong, for people.
+    #[serde(default)]
+    pub message: String,
+}
