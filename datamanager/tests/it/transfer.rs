@@ -253,7 +253,7 @@ pub(crate) async fn one_writer_does_everything_that_there_is(place: &Place) {
 /// What is stored and what is told to people differ; each format holds one of them, so each needs a conversion of its own.
 #[test]
 fn a_conversion_is_chosen_by_the_format_that_an_import_turns_out_to_have() {
-    let mut host = Host::new(5);
+    let host = Host::new(5);
     host.run(async |store| {
         fill(&store, "city", 3).await;
         let agola = ExportOptions::new().format(ExportFormat::Agola).zstd(true);

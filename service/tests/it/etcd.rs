@@ -13,9 +13,10 @@ use crate::raw::ask;
 
 fn with_etcd(directory: &std::path::Path, endpoints: &[String]) -> Options {
     let mut options = options(directory);
-    let mut etcd = config::Etcd::default();
-    etcd.endpoints = endpoints.join(",");
-    options.store.etcd = Some(etcd);
+    options.store.etcd = Some(config::Etcd {
+        endpoints: endpoints.join(","),
+        ..config::Etcd::default()
+    });
     options.store.etcd_prefix = "notes".to_owned();
     options
 }

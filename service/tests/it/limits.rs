@@ -92,9 +92,11 @@ async fn slow_clients_are_cut_off_and_others_are_served_meanwhile() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    for task in slow {
+    for (number, task) in slow.into_iter().enumerate() {
         let answer = task.await.unwrap();
-        assert!(answer.contains("408"), "{answer:?}");
+        // One whose head was too slow may be reset before it has read that.
+        let is_reset = number % 3 == 0 && answer.is_empty();
+        assert!(is_reset || answer.contains("408"), "{number}: {answer:?}");
     }
     server.stop().await.unwrap();
 }

@@ -230,7 +230,7 @@ async fn an_import_is_refused_as_long_as_an_instance_has_not_reported_maintenanc
         (status.requested_mode, status.current_mode),
         (Mode::Maintenance, Mode::Normal)
     );
-    assert_eq!(status.waiting_for, [silent.name.clone()]);
+    assert_eq!(status.waiting_for, std::slice::from_ref(&silent.name));
     let error = import(&client, &dump).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.code()),
