@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ost::Ost;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -394,6 +395,27 @@ impl Builder {
     }
 
     pub(crate) async fn take_lock(&self, opener: &Opener) -> Result<Box<dyn Send + Sync>, Error> {
+        // A program that this one is just starting holds the locks of before until it runs.
+        const ATTEMPTS_MAX: u32 = 10;
+        const ATTEMPT_DELAY: Duration = Duration::from_millis(20);
+        for _ in 1..ATTEMPTS_MAX {
+            if let Some(lock) = self.try_take_lock(opener).await? {
+                return Ok(lock);
+            }
+            opener.environment.sleep(ATTEMPT_DELAY).await;
+        }
+        let shown = opener.directory()?.display().to_string();
+        self.try_take_lock(opener).await?.ok_or_else(|| {
+            Error::unavailable(format!(
+                "another process has {shown:?} open for writing: with log=file a store has one writer at a time; \
+                 others can read beside it (read-only). Several writers share a store with log=object: close this \
+                 one and run `dm switch-log object`"
+            ))
+        })
+    }
+
+    /// The lock, unless another process has it.
+    async fn try_take_lock(&self, opener: &Opener) -> Result<Option<Box<dyn Send + Sync>>, Error> {
         let files = opener.environment.files();
         let directory = opener.directory()?;
         let network_allowed = self.network_file_system;
@@ -416,14 +438,7 @@ impl Builder {
                      use a local disk"
                 )));
             }
-            let path = directory.join("lock");
-            files.try_lock(&path).map_err(refused)?.ok_or_else(|| {
-                Error::unavailable(format!(
-                    "another process has {shown:?} open for writing: with log=file a store has one writer at a time; \
-                     others can read beside it (read-only). Several writers share a store with log=object: close this \
-                     one and run `dm switch-log object`"
-                ))
-            })
+            files.try_lock(&directory.join("lock")).map_err(refused)
         })
         .await?
     }

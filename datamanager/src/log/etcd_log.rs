@@ -110,8 +110,9 @@ struct Inner {
     /// The record that was sent last, while it is not known whether it stands.
     unclear: Mutex<Option<RecordId>>,
     looks: Mutex<Looks>,
-    /// The announcement that was answered last.
-    answered: Mutex<Option<RecordId>>,
+    /// The announcement that this process has joined last, and the one that it has objected to last.
+    joined: Mutex<Option<RecordId>>,
+    objected: Mutex<Option<RecordId>>,
     recovering: tokio::sync::Mutex<()>,
     /// The log that this process used before this one, for as long as it may hold what this one has not read yet.
     previous: Mutex<Option<Arc<Inner>>>,
@@ -186,7 +187,8 @@ impl EtcdLog {
                 done_at: environment.steady_time(),
                 tried_at: environment.steady_time(),
             }),
-            answered: Mutex::new(None),
+            joined: Mutex::new(None),
+            objected: Mutex::new(None),
             recovering: tokio::sync::Mutex::new(()),
             previous: Mutex::new(None),
             is_followed: AtomicBool::new(false),

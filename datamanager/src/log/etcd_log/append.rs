@@ -95,8 +95,13 @@ impl Inner {
                 sealed_for: sealed_for(&record),
                 record: record.clone(),
             };
-            // Rather now than when the record is on its way, and its callers have to be told that nothing is known.
-            self.look_if_due(LOOK_AHEAD).await;
+            // Rather now than when the record is on its way, and its callers have to be told that nothing is known. Who has seen
+            // a recovery, and may have told the others where its log ends, appends nothing more to it.
+            if self.look_if_due(LOOK_AHEAD).await
+                && let Err(error) = self.wait_until_good().await
+            {
+                return Append::Refused(error);
+            }
             if !senders.may_send() {
                 return Append::Withdrawn;
             }
@@ -329,11 +334,13 @@ impl Inner {
         self.held.push(held, self.now());
     }
 
-    /// Looks for a recovery if that share of the time between two looks is over.
-    async fn look_if_due(&self, share: f64) {
-        if self.is_look_due(share) && !mutation::is("acknowledge-without-looking") {
+    /// Looks for a recovery if that share of the time between two looks is over, and says whether it was.
+    async fn look_if_due(&self, share: f64) -> bool {
+        let is_due = self.is_look_due(share) && !mutation::is("acknowledge-without-looking");
+        if is_due {
             self.look_for_recovery().await;
         }
+        is_due
     }
 
     /// Before callers are told, it has to be known that nobody recovers the log (R11).

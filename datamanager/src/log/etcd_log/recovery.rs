@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::ChainEnd;
 use super::client::Failure;
 use super::keys::{Flushed, Head};
+use super::reader::PAGE_RECORDS_MAX;
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
 use crate::epoch::{EpochCause, EpochFile};
@@ -144,13 +145,15 @@ impl Inner {
         }
     }
 
-    /// What another process that uses the same etcd has found to be lost there, if this one has not answered it yet.
+    /// What another process that uses the same etcd has found to be lost there. Who has joined its recovery has told where the
+    /// log ends, and uses it no more, even if etcd has all of it again: others may be about to seal it.
     pub(super) async fn lost_for_others(&self) -> Option<String> {
         let announcement = self.find_announcement().await.ok()??;
-        let is_answered = *lock(&self.answered) == Some(announcement.attempt);
+        let is_objected = *lock(&self.objected) == Some(announcement.attempt);
         let path = announcement_path(announcement.epoch).ok()?;
-        let counts = !is_answered
+        let counts = !is_objected
             && self.is_same_etcd(&announcement)
+            && !self.is_over_in_etcd().await.ok()?
             && !self.is_stale(&path).await.unwrap_or(true);
         counts.then_some(announcement.what)
     }
@@ -163,7 +166,7 @@ impl Inner {
     /// Joins the recovery, or objects if this process's log is another one and lives.
     async fn respond(&self, announcement: Announcement) -> Result<(), Error> {
         if matches!(self.condition(), Condition::Lost)
-            || *lock(&self.answered) == Some(announcement.attempt)
+            || *lock(&self.objected) == Some(announcement.attempt)
         {
             return Ok(());
         }
@@ -205,7 +208,8 @@ impl Inner {
         let prefix = answers_prefix(announcement.epoch, announcement.attempt);
         let path = ObjectPath::parse(&format!("{prefix}{}.json", self.instance))?;
         self.ost.put(&path, sealed_json::encode(&answer)?).await?;
-        *lock(&self.answered) = Some(announcement.attempt);
+        let answered = if lost { &self.joined } else { &self.objected };
+        *lock(answered) = Some(announcement.attempt);
         Ok(())
     }
 
@@ -228,7 +232,9 @@ impl Inner {
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 log::warn!(instance = self.instance; "the recovery is tried again: {}", error.chain());
-                self.condition.send_replace(Condition::Unchecked);
+                if lock(&self.joined).is_none() {
+                    self.condition.send_replace(Condition::Unchecked);
+                }
             }
             Err(error) => self.fail(error),
         }
@@ -240,19 +246,17 @@ impl Inner {
         let announcement = self.announce(what).await?;
         failpoint::pass("recovery-announced");
         let recovered = self.join(&announcement, &others).await;
-        let may_go_on = match &recovered {
-            Ok(is_sealed) => *is_sealed,
-            Err(error) => error.kind() == ErrorKind::Unavailable,
-        };
-        if !may_go_on && announcement.instance == self.instance {
+        if let Err(error) = &recovered
+            && error.kind() != ErrorKind::Unavailable
+            && announcement.instance == self.instance
+        {
             self.remove_announcements(announcement.epoch).await;
         }
-        recovered.map(drop)
+        recovered
     }
 
-    /// Brings what this process holds to the object storage, waits for the others, and ends the lost log; `false` if etcd holds
-    /// it after all.
-    async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<bool, Error> {
+    /// Brings what this process holds to the object storage, waits for the others, and ends the lost log.
+    async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<(), Error> {
         let began = self.now();
         self.save_held().await?;
         failpoint::pass("held-saved");
@@ -367,9 +371,11 @@ impl Inner {
         }))
     }
 
-    /// Puts a seal behind the last record on the object storage, and the sealed head into etcd, unless another has done so;
-    /// `false` if etcd holds the log after all.
-    async fn seal_lost_log(&self) -> Result<bool, Error> {
+    /// Puts a seal behind the last record on the object storage, and the sealed head into etcd, unless another has done so.
+    ///
+    /// An etcd that was restored meanwhile may hold the log after all. It is ended all the same: nobody acknowledges anything on
+    /// it any more, and another process may be about to seal it that has seen etcd empty.
+    async fn seal_lost_log(&self) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let look = self.look(0, 0).await?;
             self.check_store(&look)?;
@@ -377,10 +383,13 @@ impl Inner {
             if let Some(head) = &look.head {
                 if head.epoch > self.epoch || head.sealed_for.is_some_and(|next| next > self.epoch)
                 {
-                    return Ok(true);
+                    return Ok(());
                 }
-                if end.seal.is_none() && self.holds(head, end.position) {
-                    return Ok(false);
+                if end.seal.is_none()
+                    && self.holds(head, end.position)
+                    && self.save_from_etcd(&end).await?
+                {
+                    continue;
                 }
             }
             if end.seal.is_none() {
@@ -396,7 +405,7 @@ impl Inner {
                     instance = self.instance, epoch = self.epoch, seq = end.position.seq;
                     "the lost log has been ended; what comes next is epoch {}", self.epoch + 1
                 );
-                return Ok(true);
+                return Ok(());
             }
             self.environment.sleep(ATTEMPT_DELAY).await;
         }
@@ -412,6 +421,18 @@ impl Inner {
             && [end, last].iter().all(|known| {
                 head.seq > known.seq || (head.seq == known.seq && head.record == known.record)
             })
+    }
+
+    /// Brings records behind `end` that etcd has to the object storage, and says whether there were any. No living process needs
+    /// them; one that has died may have acknowledged them.
+    async fn save_from_etcd(&self, end: &ChainEnd) -> Result<bool, Error> {
+        self.note_end(end);
+        let look = self.look(end.position.seq + 1, PAGE_RECORDS_MAX).await?;
+        let records = self.decode_page(end.position, &look.kvs).await?;
+        if !records.is_empty() {
+            save(self).await?;
+        }
+        Ok(!records.is_empty())
     }
 
     async fn create_seal(&self, end: &ChainEnd) -> Result<(), Error> {

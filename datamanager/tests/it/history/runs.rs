@@ -61,6 +61,15 @@ fn a_commit_whose_group_is_in_a_collected_file_may_be_tried_again() {
     run(Kind::Objects, 203_833);
 }
 
+/// A process had joined a recovery and told where the log ended. When etcd was restored to a snapshot before the recovery was
+/// over it went on with the log, though another process, which had seen etcd empty, was about to seal it: what it read there was
+/// gone afterwards, and so would have been what it acknowledged.
+#[cfg(feature = "etcd")]
+#[test]
+fn who_has_joined_a_recovery_uses_the_log_no_more_though_etcd_has_it_again() {
+    run(Kind::Etcd, 400_008);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
