@@ -34,11 +34,12 @@ struct OwnKeys {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let mut server = ServerSection::default();
-        server.data_dir = DATA_DIR_DEFAULT.into();
-        server.web = Web::at(LISTEN_ADDRESS_DEFAULT);
         Settings {
-            server,
+            server: ServerSection {
+                data_dir: DATA_DIR_DEFAULT.into(),
+                web: Web::at(LISTEN_ADDRESS_DEFAULT),
+                ..ServerSection::default()
+            },
             secret_keys: Vec::new(),
         }
     }
