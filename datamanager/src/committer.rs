@@ -315,9 +315,7 @@ impl Committer {
                     failpoint::pass("record-applied");
                     batch.acknowledge(position, self.environment.as_ref());
                     failpoint::pass("acknowledged");
-                    for (request, conflict) in batch.clashing {
-                        let _ = request.reply.send(Err(Error::conflicting(conflict)));
-                    }
+                    batch.refuse_clashing();
                     return Ok(());
                 }
                 Settled::Lost | Settled::Withdrawn => requests = batch.take_back(),

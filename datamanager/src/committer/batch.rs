@@ -10,11 +10,10 @@ use crate::commit_ticket::CommitTicket;
 use crate::conflict::ReadSet;
 use crate::documents::{Cost, Expansion, Intent};
 use crate::environment::Environment;
-use crate::error::Conflict;
 use crate::log::Senders;
 use crate::record::TransactionBody;
 use crate::token::Token;
-use crate::{CommitId, Error, Position};
+use crate::{CommitId, Error, ErrorKind, Position};
 
 /// A transaction on its way into the log.
 pub(crate) struct CommitRequest {
@@ -57,7 +56,7 @@ impl CommitRequest {
 pub(super) struct Batch {
     pub(super) accepted: Vec<CommitRequest>,
     /// Answered when the record stands: only then is the write that they clash with there to be read.
-    pub(super) clashing: Vec<(CommitRequest, Conflict)>,
+    pub(super) clashing: Vec<(CommitRequest, Error)>,
 }
 
 /// The callers of the commits in one record.
@@ -95,9 +94,9 @@ impl Batch {
         }
     }
 
-    pub(super) fn refuse_clashing(self) {
-        for (request, conflict) in self.clashing {
-            let _ = request.reply.send(Err(Error::conflicting(conflict)));
+    pub(super) fn refuse_clashing(&mut self) {
+        for (request, error) in std::mem::take(&mut self.clashing) {
+            let _ = request.reply.send(Err(error));
         }
     }
 
@@ -143,8 +142,15 @@ impl Batch {
                 Error::commit_unknown(CommitId::in_record(position, index), &error.chain());
             let _ = request.reply.send(Err(unknown));
         }
-        for (request, conflict) in self.clashing {
-            let _ = request.reply.send(Err(Error::conflicting(conflict)));
+        for (request, clash) in self.clashing {
+            // Anything but a conflict would say for sure what the record holds.
+            let clash = match clash.kind() {
+                ErrorKind::Conflict => clash,
+                _ => Error::unavailable(
+                    "another transaction is in the way, whose outcome is unknown",
+                ),
+            };
+            let _ = request.reply.send(Err(clash));
         }
     }
 

@@ -24,11 +24,15 @@ impl Committer {
                 continue;
             }
             if let Err(conflict) = check_batch(&request, &written) {
-                batch.clashing.push((request, conflict));
+                batch.clashing.push((request, Error::conflicting(conflict)));
                 continue;
             }
             if let Err(error) = self.expand_again(&mut request, &written, time).await {
-                let _ = request.reply.send(Err(to_be_tried_again(error)));
+                match batch.accepted.is_empty() {
+                    true => drop(request.reply.send(Err(to_be_tried_again(error)))),
+                    // It may be one of these that is in the way.
+                    false => batch.clashing.push((request, to_be_tried_again(error))),
+                }
                 continue;
             }
             if checks_needed {

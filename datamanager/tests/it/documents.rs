@@ -472,6 +472,32 @@ fn expired_documents_and_their_index_entries_leave_the_data_files() {
     });
 }
 
+/// Of two transactions in one record the second was told at once that the first had its key, though the record was not there
+/// yet, and then never was.
+#[test]
+fn a_key_is_not_said_to_be_taken_by_a_transaction_that_fails() {
+    let mut failed_together = 0;
+    for seed in 0..20 {
+        let host = Host::new(seed);
+        let process = host.process();
+        let run = async {
+            let store = host.open(&process).await.unwrap();
+            put(&store, &User::new("0", "bob", "red", 1)).await.unwrap();
+            process.memory_files().fail_write(1);
+            let ann = ["1", "2"].map(|id| User::new(id, "ann", "red", 1));
+            let (left, right) = futures::join!(put(&store, &ann[0]), put(&store, &ann[1]));
+            let failed: Vec<Error> = [left, right].into_iter().filter_map(Result::err).collect();
+            for error in &failed {
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "seed {seed}");
+            }
+            store.close().await.unwrap();
+            failed.len()
+        };
+        failed_together += usize::from(host.simulation.run_until(run).unwrap() == 2);
+    }
+    assert!(failed_together > 0);
+}
+
 #[test]
 fn two_processes_that_create_the_same_unique_key_at_once_do_not_both_succeed() {
     for seed in 0..10 {
