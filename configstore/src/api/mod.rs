@@ -11,13 +11,12 @@ mod project;
 mod project_group;
 mod remote_source;
 mod secret;
-mod time;
 mod user;
 mod variable;
 
 pub use enums::{
     AuthType, ConfigType, MemberRole, RemoteRepositoryConfigType, RemoteSourceType, SecretType,
-    UnknownName, Visibility, WhenConditionType,
+    Visibility, WhenConditionType,
 };
 pub use organization::{
     AddOrgMemberRequest, CreateOrgRequest, OrgMemberResponse, Organization, OrganizationMember,
@@ -30,7 +29,7 @@ pub use project_group::{
 };
 pub use remote_source::{CreateUpdateRemoteSourceRequest, RemoteSource};
 pub use secret::{CreateUpdateSecretRequest, Secret, SecretResponse};
-pub use time::{InvalidTime, Time};
+pub use service::api::{InvalidTime, Time, UnknownName};
 pub use user::{
     CreateUserLaRequest, CreateUserRequest, CreateUserTokenRequest, CreateUserTokenResponse,
     LinkedAccount, UpdateUserLaRequest, UpdateUserRequest, User,
@@ -39,9 +38,3 @@ pub use variable::{
     CreateUpdateVariableRequest, Variable, VariableResponse, VariableValue, When, WhenCondition,
     WhenConditions,
 };
-
-/// Whether a flag is off, and so left out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
-}

@@ -1,8 +1,8 @@
 //! Organizations and their members.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::optional;
 
-use super::enums::optional;
 use super::{MemberRole, Time, User, Visibility};
 
 /// An organization.

@@ -1,9 +1,9 @@
 //! What an object lies in.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::optional;
 
 use super::ConfigType;
-use super::enums::optional;
 
 /// The object that another lies in. In requests the id may be a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

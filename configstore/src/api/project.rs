@@ -1,9 +1,9 @@
 //! Projects.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::{is_false, optional};
 
-use super::enums::optional;
-use super::{Parent, Place, RemoteRepositoryConfigType, Visibility, is_false};
+use super::{Parent, Place, RemoteRepositoryConfigType, Visibility};
 
 /// A project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! Project groups.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::optional;
 
-use super::enums::optional;
 use super::{ConfigType, Parent, Visibility};
 
 /// A project group. A root group has no name; its parent is a user or an organization.

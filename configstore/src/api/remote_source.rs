@@ -1,9 +1,9 @@
 //! Remote sources.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::{is_false, optional};
 
-use super::enums::optional;
-use super::{AuthType, RemoteSourceType, is_false};
+use super::{AuthType, RemoteSourceType};
 
 /// A place outside that has repositories and users.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

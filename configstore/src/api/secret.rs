@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use service::api::json::optional;
 
-use super::enums::optional;
 use super::{Parent, SecretType};
 
 /// A secret of a project or a project group.

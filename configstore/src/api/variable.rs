@@ -1,8 +1,8 @@
 //! Variables.
 
 use serde::{Deserialize, Serialize};
+use service::api::json::optional;
 
-use super::enums::optional;
 use super::{Parent, WhenConditionType};
 
 /// A variable of a project or a project group.

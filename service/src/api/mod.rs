@@ -1,4 +1,11 @@
-//! What the routes that all servers share answer.
+//! What the routes that all servers share answer, and parts of which the requests and answers of several are made.
+
+pub mod json;
+mod names;
+mod time;
+
+pub use names::UnknownName;
+pub use time::{InvalidTime, Time};
 
 use serde::{Deserialize, Serialize};
 
