@@ -16,7 +16,7 @@ use crate::actions::{Actions, RotationReport};
 use crate::config::{NAME, Settings};
 use crate::handlers;
 use crate::secrets::Keyring;
-use crate::store::Database;
+use crate::store::{Database, declare_types, wait_for_indexes};
 use crate::transfer::{agola_export, agola_import, native_import};
 
 /// How long it is waited for an index when it is asked whether requests can be answered.
@@ -36,7 +36,7 @@ impl Service for ConfigStore {
 
     async fn start(&self, store: DataManager) -> Result<Actions, Error> {
         let actions = Actions::new(Database::new(store), self.keyring.clone());
-        actions.database().declare_types()?;
+        declare_types(actions.database())?;
         actions.check_keys().await?;
         tokio::spawn(actions.clone().sweep());
         Ok(actions)
@@ -51,7 +51,7 @@ impl Service for ConfigStore {
     }
 
     async fn ready(&self, actions: &Actions) -> Result<(), Error> {
-        actions.database().wait_for_indexes(READY_TIMEOUT).await
+        wait_for_indexes(actions.database(), READY_TIMEOUT).await
     }
 
     async fn export(

@@ -36,6 +36,7 @@
 //! # Ok::<(), service::Error>(())
 //! ```
 
+mod arguments;
 mod deserializer;
 mod duration;
 mod node;
@@ -52,6 +53,7 @@ use crate::Error;
 use deserializer::Layers;
 use node::{Node, Place, fold};
 
+pub use arguments::Arguments;
 pub use duration::{GoDuration, go_duration};
 pub use shapes::{Etcd, Limits, ObjectStorage, ServerSection, Web};
 

@@ -66,6 +66,8 @@
 //! | [`error`] | why a request failed: a kind, a code, a message, a status |
 //! | `store` | opening the store that the configuration describes, and waiting for it |
 //! | `server` | sockets, TLS, limits, the graceful stop; what is done around each request |
+//! | `database`, `reading` | transactions with a clear end; reading from a snapshot or in a transaction |
+//! | `request`, [`openapi`] | parts of paths and queries; what all descriptions of routes have |
 //! | `json` | bodies as Go programs read and write them |
 //! | `operations` | health, metrics, maintenance, export, import, instances, the OpenAPI document |
 //! | [`position`] | `X-Dm-Position`: a client sees its own writes on every instance |
@@ -88,6 +90,8 @@ pub mod json;
 #[cfg(feature = "server")]
 pub mod logging;
 #[cfg(feature = "server")]
+pub mod openapi;
+#[cfg(feature = "server")]
 pub mod operations;
 
 #[cfg(feature = "client")]
@@ -102,7 +106,13 @@ mod auth;
 #[cfg(feature = "server")]
 mod context;
 #[cfg(feature = "server")]
+mod database;
+#[cfg(feature = "server")]
 mod metrics;
+#[cfg(feature = "server")]
+mod reading;
+#[cfg(feature = "server")]
+mod request;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
@@ -115,7 +125,13 @@ pub use audit::Audit;
 #[cfg(feature = "server")]
 pub use context::{Context, Opened};
 #[cfg(feature = "server")]
+pub use database::Database;
+#[cfg(feature = "server")]
 pub use json::Json;
+#[cfg(feature = "server")]
+pub use reading::Reading;
+#[cfg(feature = "server")]
+pub use request::{Parameters, RawSegment, Segment};
 #[cfg(feature = "server")]
 pub use server::{ExportStream, Options, Service, bind, run, stop_signal};
 #[cfg(feature = "server")]

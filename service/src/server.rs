@@ -3,7 +3,7 @@
 mod around;
 mod tls;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use datamanager::{Builder, Conversion, DataManager, Expansion, ExportFormat};
 use futures::stream::BoxStream;
@@ -61,6 +61,11 @@ pub trait Service: Send + Sync + 'static {
     /// The description of these routes. That of the shared ones is added.
     fn openapi(&self) -> OpenApi {
         OpenApi::default()
+    }
+
+    /// What a request below `/api/v1alpha` is answered for which there is no route. Default: 404.
+    fn unknown_path(&self) -> Error {
+        around::nothing_here()
     }
 
     /// Whether requests can be answered, for `/readyz`; what the store needs is looked at before.
@@ -372,9 +377,12 @@ fn http_server<S: Service>(
     let operations = Operations::new(service.clone(), state.clone())?;
     let (service, context, state) = (service.clone(), context.clone(), state.clone());
     let factory = move || {
+        let unknown = service.clone();
+        let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
         let api = web::scope(API)
             .configure(operations::api_routes::<S>)
-            .configure(|routes| service.routes(routes));
+            .configure(|routes| service.routes(routes))
+            .default_service(web::to(unknown_path));
         App::new()
             .app_data(context.clone())
             .app_data(state.clone())
@@ -382,7 +390,9 @@ fn http_server<S: Service>(
             .configure(json::extractors)
             .configure(operations::routes::<S>)
             .service(api)
-            .default_service(web::to(around::nothing_here))
+            .default_service(web::to(|| {
+                ready(Err::<HttpResponse, Error>(around::nothing_here()))
+            }))
             .wrap(from_fn(around::handle))
     };
     let limits = &options.limits;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use datamanager::{Builder, DataManager, ErrorKind, LogKind, Settings};
-use ost::{AccessKey, OstOptions, OstUrl};
+use ost::{AccessKey, Ost, OstOptions, OstUrl};
 
 use crate::Error;
 use crate::config::{self, Etcd, ObjectStorage};
@@ -65,14 +65,8 @@ impl StoreOptions {
     /// # Errors
     /// A directory that cannot be written, a storage or an etcd that cannot be: the key is named.
     pub fn builder(&self) -> Result<Builder, Error> {
-        make_directory(&self.key("dataDir"), &self.data_dir)?;
-        let url = OstUrl::parse(&self.url()?);
-        let place = url.and_then(|url| url.open(&self.ost_options()));
-        let place = place.map_err(|cause| {
-            let what = "the object storage of the store cannot be used";
-            Error::bad_request(format!("{}: {what}", self.section)).with_source(cause)
-        })?;
-        let mut builder = Builder::from_ost(place).settings(self.settings.clone());
+        let mut builder =
+            Builder::from_ost(self.place(&self.base_path)?).settings(self.settings.clone());
         if let Some(log) = self.log {
             builder = builder.log(log);
         }
@@ -82,25 +76,39 @@ impl StoreOptions {
         }
     }
 
+    /// The objects below a path in the directory or bucket: the store's own, or others beside it. The data directory is made.
+    ///
+    /// # Errors
+    /// As [`StoreOptions::builder`].
+    pub fn place(&self, base_path: &str) -> Result<Ost, Error> {
+        make_directory(&self.key("dataDir"), &self.data_dir)?;
+        let url = OstUrl::parse(&self.url(base_path)?);
+        let place = url.and_then(|url| url.open(&self.ost_options()));
+        place.map_err(|cause| {
+            let what = "the object storage of the store cannot be used";
+            Error::bad_request(format!("{}: {what}", self.section)).with_source(cause)
+        })
+    }
+
     /// The URL of the place.
-    fn url(&self) -> Result<String, Error> {
+    fn url(&self, base_path: &str) -> Result<String, Error> {
         let storage = &self.object_storage;
         match storage.kind.as_str() {
-            "" => Ok(directory_url(&self.data_dir, &self.base_path)),
+            "" => Ok(directory_url(&self.data_dir, base_path)),
             "posix" => {
                 let key = self.key("objectStorage.path");
                 if storage.path.as_os_str().is_empty() {
                     return Err(config::missing(&key, "a directory is expected"));
                 }
                 make_directory(&key, &storage.path)?;
-                Ok(directory_url(&storage.path, &self.base_path))
+                Ok(directory_url(&storage.path, base_path))
             }
             "s3" => {
                 if storage.bucket.is_empty() {
                     let key = self.key("objectStorage.bucket");
                     return Err(config::missing(&key, "the name of a bucket is expected"));
                 }
-                Ok(format!("s3://{}/{}", storage.bucket, self.base_path))
+                Ok(format!("s3://{}/{base_path}", storage.bucket))
             }
             other => {
                 let accepted =

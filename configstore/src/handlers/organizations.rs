@@ -2,7 +2,7 @@
 
 use service::{Audit, Json, Opened};
 
-use super::parts::{Parameters, Reply, Segment, created, gone, ok};
+use super::parts::{Parameters, Reply, Segment, created, gone, ok, page};
 use crate::actions::Actions;
 use crate::api::{
     AddOrgMemberRequest, CreateOrgRequest, OrgMemberResponse, Organization, OrganizationMember,
@@ -15,7 +15,7 @@ use crate::api::{
     ("asc" = Option<String>, Query, description = "Rising; only its presence counts."),
 ), responses((status = 200, description = "The organizations.", body = [Organization])))]
 pub(super) async fn list(Opened(actions): Opened<Actions>, parameters: Parameters) -> Reply {
-    Ok(ok(&actions.orgs(&parameters.page()?).await?))
+    Ok(ok(&actions.orgs(&page(&parameters)?).await?))
 }
 
 /// An organization by id or name.

@@ -2,7 +2,7 @@
 
 use service::{Audit, Json, Opened};
 
-use super::parts::{Parameters, Reply, Segment, created, gone, ok};
+use super::parts::{Parameters, Reply, Segment, created, gone, ok, page};
 use crate::actions::Actions;
 use crate::api::{CreateUpdateRemoteSourceRequest, RemoteSource};
 
@@ -13,7 +13,7 @@ use crate::api::{CreateUpdateRemoteSourceRequest, RemoteSource};
     ("asc" = Option<String>, Query, description = "Rising; only its presence counts."),
 ), responses((status = 200, description = "The remote sources.", body = [RemoteSource])))]
 pub(super) async fn list(Opened(actions): Opened<Actions>, parameters: Parameters) -> Reply {
-    Ok(ok(&actions.remote_sources(&parameters.page()?).await?))
+    Ok(ok(&actions.remote_sources(&page(&parameters)?).await?))
 }
 
 /// A remote source by id or name.

@@ -2,7 +2,7 @@
 
 use service::{Audit, Json, Opened};
 
-use super::parts::{Parameters, Reply, Segment, created, gone, ok};
+use super::parts::{Parameters, Reply, Segment, created, gone, ok, page};
 use crate::actions::{Actions, UserQuery};
 use crate::api::{
     CreateUserLaRequest, CreateUserRequest, CreateUserTokenRequest, CreateUserTokenResponse,
@@ -21,7 +21,7 @@ use crate::api::{
     ("remotesourceid" = Option<String>, Query, description = "For byremoteuser."),
 ), responses((status = 200, description = "The users.", body = [User])))]
 pub(super) async fn list(Opened(actions): Opened<Actions>, parameters: Parameters) -> Reply {
-    let page = parameters.page()?;
+    let page = page(&parameters)?;
     let value = |name| parameters.value(name).to_owned();
     let query = match parameters.value("query_type") {
         "bytoken" => UserQuery::Token(value("token")),

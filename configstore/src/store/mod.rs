@@ -2,25 +2,24 @@
 //!
 //! Source: `docs/formats.md`, section "configstore".
 
-mod database;
 mod deletion;
 mod organization;
 mod project;
 mod project_group;
-mod reading;
 mod remote_source;
 mod secret_key;
+mod types;
 mod user;
 mod value;
 
-pub(crate) use database::Database;
 pub(crate) use deletion::DeletionDocument;
 pub(crate) use organization::{MemberDocument, OrganizationDocument};
 pub(crate) use project::{ProjectDocument, RepositorySettings};
 pub(crate) use project_group::GroupDocument;
-pub(crate) use reading::Reading;
 pub(crate) use remote_source::RemoteSourceDocument;
 pub(crate) use secret_key::SecretKeyDocument;
+pub(crate) use service::{Database, Reading};
+pub(crate) use types::{declare_types, wait_for_indexes};
 pub(crate) use user::{LinkedAccountDocument, TokenDocument, UserDocument};
 pub(crate) use value::{SecretDocument, VariableDocument};
 

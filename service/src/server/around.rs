@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -30,8 +29,8 @@ const OPERATIONS: [&str; 5] = [
 const METRICS: &str = "/metrics";
 
 /// The answer where there is no route.
-pub(super) async fn nothing_here() -> Result<HttpResponse, Error> {
-    Err(Error::not_found("there is nothing at this path"))
+pub(super) fn nothing_here() -> Error {
+    Error::not_found("there is nothing at this path")
 }
 
 pub(super) async fn handle(

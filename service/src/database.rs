@@ -1,15 +1,15 @@
-//! The open store.
+//! Transactions of a server, each with a clear end.
 
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use datamanager::{CommitId, DataManager, ErrorKind, Outcome, Snapshot, Transaction};
-
-use super::{
-    DeletionDocument, GroupDocument, LinkedAccountDocument, MemberDocument, OrganizationDocument,
-    ProjectDocument, RemoteSourceDocument, SecretDocument, SecretKeyDocument, TokenDocument,
-    UserDocument, VariableDocument,
+use datamanager::{
+    CommitId, Conflict, DataManager, ErrorKind, Outcome, Snapshot, Token, Transaction,
 };
+
+use tokio::time::Instant;
+
 use crate::Error;
 
 /// How often a commit whose outcome is open is looked up, and how long after the first time.
@@ -17,55 +17,29 @@ const OUTCOME_LOOKS_MAX: u32 = 20;
 const OUTCOME_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a change is made again that turned out not to have been committed.
 const ATTEMPTS_MAX: u32 = 3;
-
-/// Runs a block once for each type of documents.
-macro_rules! for_each_type {
-    ($name:ident => $block:block) => {
-        for_each_type!($name => $block,
-            UserDocument, LinkedAccountDocument, TokenDocument, OrganizationDocument, MemberDocument, GroupDocument,
-            ProjectDocument, RemoteSourceDocument, SecretDocument, VariableDocument, DeletionDocument, SecretKeyDocument);
-    };
-    ($name:ident => $block:block, $($document:ty),+) => {
-        $({
-            type $name = $document;
-            $block
-        })+
-    };
-}
+/// How long a change with a token is tried again after clashes with other changes.
+const TOKEN_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The store, with transactions that are brought to a clear end.
 #[derive(Clone, Debug)]
-pub(crate) struct Database {
+pub struct Database {
     data_manager: DataManager,
 }
 
 impl Database {
-    pub(crate) fn new(data_manager: DataManager) -> Database {
+    /// Of an open store.
+    pub fn new(data_manager: DataManager) -> Database {
         Database { data_manager }
     }
 
-    pub(crate) fn data_manager(&self) -> &DataManager {
+    /// The store.
+    pub fn data_manager(&self) -> &DataManager {
         &self.data_manager
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// The newest state that is applied here.
+    pub fn snapshot(&self) -> Snapshot {
         self.data_manager.snapshot()
-    }
-
-    /// Sees to it that the indexes of all types are there.
-    pub(crate) fn declare_types(&self) -> Result<(), Error> {
-        for_each_type!(Each => {
-            self.data_manager.collection::<Each>()?;
-        });
-        Ok(())
-    }
-
-    /// Waits until everything can be looked up: right away but when the indexes were changed by hand or by a new version.
-    pub(crate) async fn wait_for_indexes(&self, timeout: Duration) -> Result<(), Error> {
-        for_each_type!(Each => {
-            self.data_manager.collection::<Each>()?.wait_for_indexes(timeout).await?;
-        });
-        Ok(())
     }
 
     /// Runs `work` in a transaction and commits it. Clashes with other changes are tried again, and a commit whose outcome
@@ -75,7 +49,7 @@ impl Database {
     ///
     /// # Errors
     /// What `work` gives; `Unavailable` if clashes do not end or the outcome stays open; `Maintenance`.
-    pub(crate) async fn write<T, F, W>(&self, mut work: F) -> Result<T, Error>
+    pub async fn write<T, F, W>(&self, mut work: F) -> Result<T, Error>
     where
         F: FnMut(Transaction) -> W,
         W: Future<Output = Result<T, Error>>,
@@ -122,6 +96,49 @@ impl Database {
             }
             None => Error::internal("a change was not tried"),
         })
+    }
+
+    /// As [`Database::write`], and fails if a group of `token` was committed to since the token was taken; the commit counts
+    /// as one to all of them.
+    ///
+    /// # Errors
+    /// As [`Database::write`]; `Conflict` with code `token_conflict` where the token is out of date.
+    pub async fn write_with_token<T>(
+        &self,
+        token: Option<&Token>,
+        work: impl AsyncFn(&mut Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let work = &work;
+        let Some(token) = token else {
+            let work = |mut transaction| async move { work(&mut transaction).await };
+            return self.write(work).await;
+        };
+        let deadline = Instant::now() + TOKEN_WRITE_TIMEOUT;
+        loop {
+            let mut transaction = self.data_manager.begin();
+            transaction.check_token(token.clone())?;
+            let value = work(&mut transaction).await?;
+            let error = match transaction.commit().await {
+                Ok(_) => return Ok(value),
+                Err(error) => error,
+            };
+            let is_over = Instant::now() >= deadline;
+            match (error.kind(), error.conflict(), error.commit_id()) {
+                (ErrorKind::Conflict, Some(Conflict::Entry { .. } | Conflict::Range { .. }), _)
+                    if !is_over => {}
+                (ErrorKind::Conflict, ..) => {
+                    let message = "what the change-group token stands for has changed since";
+                    let refused = Error::new(crate::ErrorKind::Conflict, message);
+                    return Err(refused.with_code("token_conflict").with_source(error));
+                }
+                (ErrorKind::Unknown, _, Some(id)) => match self.outcome(id).await {
+                    Some(Outcome::Committed) => return Ok(value),
+                    Some(Outcome::NotCommitted) if !is_over => {}
+                    _ => return Err(error.into()),
+                },
+                _ => return Err(error.into()),
+            }
+        }
     }
 
     /// What became of a commit, if that can be known soon.

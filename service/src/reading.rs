@@ -4,14 +4,20 @@ use datamanager::{Document, Error, IndexKey, Query, Snapshot, Transaction};
 
 /// One state of the store that is read from. In a transaction what is read is checked at commit, so that a change rests on
 /// nothing that another change has taken away.
-pub(crate) trait Reading: Send {
-    /// The document with an id.
+pub trait Reading: Send {
+    /// The document with an id; none if no document can have that id.
+    ///
+    /// # Errors
+    /// A store that cannot be read, a document that cannot be decoded.
     fn get<T: Document>(
         &mut self,
         id: &str,
     ) -> impl Future<Output = Result<Option<T>, Error>> + Send;
 
     /// The document with a key in a unique index.
+    ///
+    /// # Errors
+    /// As [`Reading::get`]; `Unavailable` while the index is being built.
     fn find<T: Document>(
         &mut self,
         index: &str,
@@ -19,6 +25,9 @@ pub(crate) trait Reading: Send {
     ) -> impl Future<Output = Result<Option<T>, Error>> + Send;
 
     /// The documents that a query means.
+    ///
+    /// # Errors
+    /// As [`Reading::find`].
     fn list<T: Document>(
         &mut self,
         query: &Query,
