@@ -19,6 +19,7 @@ mod path;
 mod streams;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,23 +42,26 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection without a request is kept; less than servers keep it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const REDIRECTS_MAX: usize = 5;
+/// After how long without a byte a peer is asked whether it is still there. Streams that may be silent rest on it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Bytes of an answer that is read whole, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The same for the answer to a failure.
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
 
-/// Options of a [`Client`].
+/// Options of a [`Client`], or of a typed client `C` that is made from one.
 #[derive(Clone)]
-pub struct Builder {
+pub struct Builder<C = Client> {
     base_url: String,
     bearer_token: Option<String>,
     certificates: Vec<Vec<u8>>,
     connect_timeout: Duration,
     timeout: Duration,
+    makes: PhantomData<fn() -> C>,
 }
 
 /// Without the token.
-impl fmt::Debug for Builder {
+impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Builder")
@@ -66,28 +70,40 @@ impl fmt::Debug for Builder {
     }
 }
 
-impl Builder {
+impl<C: From<Client>> Builder<C> {
+    /// Options for the service at `base_url`, as `https://host:port`; `/api/v1alpha` is added.
+    pub fn new(base_url: impl Into<String>) -> Builder<C> {
+        Builder {
+            base_url: base_url.into(),
+            bearer_token: None,
+            certificates: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(60),
+            makes: PhantomData,
+        }
+    }
+
     /// Shows this token with every request.
-    pub fn bearer_token(mut self, token: impl Into<String>) -> Builder {
+    pub fn bearer_token(mut self, token: impl Into<String>) -> Builder<C> {
         self.bearer_token = Some(token.into());
         self
     }
 
     /// Trusts this certificate (PEM) beside those that the system trusts.
-    pub fn certificate_authority(mut self, pem: impl Into<Vec<u8>>) -> Builder {
+    pub fn certificate_authority(mut self, pem: impl Into<Vec<u8>>) -> Builder<C> {
         self.certificates.push(pem.into());
         self
     }
 
     /// How long a connection may take to be made. Default 5 s.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
+    pub fn connect_timeout(mut self, timeout: Duration) -> Builder<C> {
         self.connect_timeout = timeout;
         self
     }
 
     /// How long one attempt may take from its begin to the end of the answer, and how long the next piece of a stream may
     /// take. Default 60 s.
-    pub fn timeout(mut self, timeout: Duration) -> Builder {
+    pub fn timeout(mut self, timeout: Duration) -> Builder<C> {
         self.timeout = timeout;
         self
     }
@@ -96,7 +112,7 @@ impl Builder {
     ///
     /// # Errors
     /// `BadRequest`: a URL, token or certificate that cannot be used.
-    pub fn build(self) -> Result<Client, Error> {
+    pub fn build(self) -> Result<C, Error> {
         let base_url = self.base_url.trim_end_matches('/').to_owned();
         let parsed = reqwest::Url::parse(&base_url);
         let usable = parsed
@@ -115,14 +131,26 @@ impl Builder {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(self.connect_timeout)
-            .read_timeout(self.timeout)
-            // Before the server closes it: a request that meets a closed connection may or may not have been done.
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            // It takes the token away when another host or port comes.
-            .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
-            .referer(false);
+        let http = self.http()?;
+        let cannot_be_made =
+            |cause| Error::bad_request("the client cannot be made").with_source(cause);
+        let patient = http().tcp_keepalive(KEEPALIVE).build();
+        let http = http().read_timeout(self.timeout).build();
+        Ok(C::from(Client {
+            inner: Arc::new(Inner {
+                http: http.map_err(cannot_be_made)?,
+                patient: patient.map_err(cannot_be_made)?,
+                base_url,
+                headers,
+                timeout: self.timeout,
+                position: Mutex::new(None),
+            }),
+        }))
+    }
+
+    /// Makes builders of connections.
+    fn http(&self) -> Result<impl Fn() -> reqwest::ClientBuilder, Error> {
+        let mut trusted = Vec::new();
         for pem in &self.certificates {
             let unreadable = "a certificate that is to be trusted cannot be read";
             let certificates = Certificate::from_pem_bundle(pem)
@@ -130,21 +158,19 @@ impl Builder {
             if certificates.is_empty() {
                 return Err(Error::bad_request(unreadable));
             }
-            for certificate in certificates {
-                http = http.add_root_certificate(certificate);
-            }
+            trusted.extend(certificates);
         }
-        let http = http
-            .build()
-            .map_err(|cause| Error::bad_request("the client cannot be made").with_source(cause))?;
-        Ok(Client {
-            inner: Arc::new(Inner {
-                http,
-                base_url,
-                headers,
-                timeout: self.timeout,
-                position: Mutex::new(None),
-            }),
+        let connect_timeout = self.connect_timeout;
+        Ok(move || {
+            let http = reqwest::Client::builder()
+                .connect_timeout(connect_timeout)
+                // Before the server closes it: a request that meets a closed connection may or may not have been done.
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                // It takes the token away when another host or port comes.
+                .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
+                .referer(false);
+            let trusted = trusted.iter().cloned();
+            trusted.fold(http, reqwest::ClientBuilder::add_root_certificate)
         })
     }
 }
@@ -157,6 +183,8 @@ pub struct Client {
 
 struct Inner {
     http: reqwest::Client,
+    /// For streams in which nothing may come for as long as it likes.
+    patient: reqwest::Client,
     base_url: String,
     headers: HeaderMap,
     timeout: Duration,
@@ -176,13 +204,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// Options for the service at `base_url`, as `https://host:port`; `/api/v1alpha` is added.
     pub fn builder(base_url: impl Into<String>) -> Builder {
-        Builder {
-            base_url: base_url.into(),
-            bearer_token: None,
-            certificates: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
-            timeout: Duration::from_secs(60),
-        }
+        Builder::new(base_url)
     }
 
     /// A client with the same options that has seen nothing yet.
@@ -190,6 +212,7 @@ impl Client {
         Client {
             inner: Arc::new(Inner {
                 http: self.inner.http.clone(),
+                patient: self.inner.patient.clone(),
                 base_url: self.inner.base_url.clone(),
                 headers: self.inner.headers.clone(),
                 timeout: self.inner.timeout,
@@ -216,19 +239,35 @@ impl Client {
     /// # Errors
     /// What the service answers; `Unavailable` if it does not.
     pub async fn get<T: DeserializeOwned>(&self, path: &Path) -> Result<T, Error> {
+        decode(self.look(Method::GET, path).await?).await
+    }
+
+    /// Whether something is there, which HEAD tells. Sent again as [`Client::get`] is.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn exists(&self, path: &Path) -> Result<bool, Error> {
+        match self.look(Method::HEAD, path).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request that changes nothing, several times if need be.
+    async fn look(&self, method: Method, path: &Path) -> Result<Response, Error> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
-        let response = loop {
-            match self.send(Method::GET, path, None).await {
+        loop {
+            match self.send(method.clone(), path, None).await {
                 Err(error) if may_pass(&error) && attempt < ATTEMPTS_MAX => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;
                 }
-                result => break result?,
+                result => return result,
             }
-        };
-        decode(response).await
+        }
     }
 
     /// Sends a value with POST. `()` is an answer without a body, `serde::de::IgnoredAny` one that is not looked at.
@@ -296,13 +335,22 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &Path) -> Result<reqwest::RequestBuilder, Error> {
+        self.request_by(&self.inner.http, method, path)
+    }
+
+    fn request_by(
+        &self,
+        http: &reqwest::Client,
+        method: Method,
+        path: &Path,
+    ) -> Result<reqwest::RequestBuilder, Error> {
         let url = format!("{}{API}{}", self.inner.base_url, path.checked()?);
         let mut headers = self.inner.headers.clone();
         if let Some(position) = self.position() {
             let value = HeaderValue::from_str(&position.to_string());
             headers.insert(MIN_POSITION, value.map_err(Error::internal)?);
         }
-        Ok(self.inner.http.request(method, url).headers(headers))
+        Ok(http.request(method, url).headers(headers))
     }
 
     /// The answer to a request, if it is a good one. Its position is remembered in any case.
@@ -313,7 +361,8 @@ impl Client {
         if let Some(position) = position {
             self.remember(position);
         }
-        match response.status().is_success() {
+        let status = response.status();
+        match status.is_success() || status == StatusCode::NOT_MODIFIED {
             true => Ok(response),
             false => Err(refused(response).await),
         }

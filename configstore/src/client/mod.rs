@@ -37,36 +37,7 @@ use service::position::Position;
 pub use values::ValueParent;
 
 /// Options of a [`Client`].
-#[derive(Clone, Debug)]
-pub struct Builder {
-    base: service::client::Builder,
-}
-
-impl Builder {
-    /// Shows this token with every request.
-    pub fn bearer_token(self, token: impl Into<String>) -> Builder {
-        Builder {
-            base: self.base.bearer_token(token),
-        }
-    }
-
-    /// Trusts this certificate (PEM) beside those that the system trusts.
-    pub fn certificate_authority(self, pem: impl Into<Vec<u8>>) -> Builder {
-        Builder {
-            base: self.base.certificate_authority(pem),
-        }
-    }
-
-    /// Makes the client. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// `BadRequest`: a URL, token or certificate that cannot be used.
-    pub fn build(self) -> Result<Client, Error> {
-        Ok(Client {
-            base: self.base.build()?,
-        })
-    }
-}
+pub type Builder = service::client::Builder<Client>;
 
 /// Requests to one configstore, or to several instances of it. Cheap to clone; clones see each other's writes.
 ///
@@ -76,6 +47,12 @@ impl Builder {
 #[derive(Clone)]
 pub struct Client {
     base: service::client::Client,
+}
+
+impl From<service::client::Client> for Client {
+    fn from(base: service::client::Client) -> Client {
+        Client { base }
+    }
 }
 
 impl fmt::Debug for Client {
@@ -120,9 +97,7 @@ impl ListOptions {
 impl Client {
     /// Options for the service at `base_url`, as `https://host:port`.
     pub fn builder(base_url: impl Into<String>) -> Builder {
-        Builder {
-            base: service::client::Client::builder(base_url),
-        }
+        Builder::new(base_url)
     }
 
     /// The newest position that a reply has carried.

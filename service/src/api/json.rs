@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer};
 use super::UnknownName;
 
 /// Whether a flag is off, and so left out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 pub fn is_false(flag: &bool) -> bool {
     !*flag
 }
