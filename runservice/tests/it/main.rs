@@ -1,0 +1,8 @@
+//! Tests of the service through its own client, with executors that do what a script says.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod dependencies;
+mod executor;
+mod host;
+mod lifecycle;
+mod new_run;
