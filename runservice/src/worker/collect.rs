@@ -1,0 +1,239 @@
+//! Bringing logs and workspace archives from executors to the object storage.
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use super::{Duty, Next};
+use crate::actions::Actions;
+use crate::api::{FetchPhase, RunTask};
+use crate::executor_client::FetchError;
+use crate::objects::{Part, exists, failed, markers};
+use crate::scheduler::is_collected;
+use crate::store::{ExecutorDocument, ExecutorTaskDocument, Reading, RunDocument};
+use crate::{Error, ErrorKind};
+
+/// How often an executor is asked that answers, and does not give what it has; with growing pauses that is about 10 minutes.
+const ATTEMPTS_MAX: u32 = 24;
+
+/// What became of a part.
+enum Collected {
+    /// It is where it stays, or there is none.
+    Done,
+    /// It has to be tried again.
+    Later(String),
+}
+
+impl Actions {
+    /// Collects what is missing of a task that has ended, and removes its executor task once there is nothing left.
+    pub(crate) async fn collect(&self, run_id: &str, task_id: &str) -> Result<Next, Error> {
+        let mut next = Next::default();
+        let mut snapshot = self.snapshot();
+        let document = Reading::get::<RunDocument>(&mut snapshot, run_id).await?;
+        let executor_task = Reading::get::<ExecutorTaskDocument>(&mut snapshot, task_id).await?;
+        let (Some(document), Some(executor_task)) = (document, executor_task) else {
+            return Ok(next);
+        };
+        let task = document.run.tasks.get(task_id);
+        let Some(task) = task.filter(|_| executor_task.run_id == run_id) else {
+            return Ok(next);
+        };
+        if !executor_task.status.phase.is_finished() {
+            return Ok(next);
+        }
+        if !task.status.is_finished() {
+            // The run does not know yet.
+            next.now(Duty::Run(run_id.to_owned()));
+            return Ok(next);
+        }
+        let missing = missing_parts(task);
+        let executor_id = executor_task.executor_id.as_str();
+        let executor = snapshot.get::<ExecutorDocument>(executor_id).await?;
+        let silence = self.liveness().silence_here(executor_id);
+        let is_lost = silence.is_none_or(|silence| silence >= self.settings().executor_lost_after);
+        let listen_url = executor
+            .filter(|_| !is_lost)
+            .map(|executor| executor.listen_url);
+        let mut done = Vec::new();
+        let mut later = None;
+        for part in missing {
+            match self
+                .collect_part(run_id, task_id, part, listen_url.as_deref())
+                .await?
+            {
+                Collected::Done => done.push(part),
+                Collected::Later(cause) => later = Some(cause),
+            }
+        }
+        self.note_collected(run_id, task_id, &done).await?;
+        match later {
+            None => {
+                next.now(Duty::Run(run_id.to_owned()));
+                next.frees = true;
+                Ok(next)
+            }
+            Some(cause) => Err(Error::new(ErrorKind::Unavailable, cause)),
+        }
+    }
+
+    /// Collects one log or archive. Without a URL there is nobody who has it.
+    async fn collect_part(
+        &self,
+        run_id: &str,
+        task_id: &str,
+        part: Part,
+        listen_url: Option<&str>,
+    ) -> Result<Collected, Error> {
+        let ost = self.objects();
+        let path = part.path(task_id)?;
+        if exists(ost, &path).await? {
+            return Ok(Collected::Done);
+        }
+        let given_up = |cause: &str| {
+            log::warn!(
+                instance = self.instance();
+                "{path} of run {run_id:?} stays away: {cause}"
+            );
+            self.forget_attempts(task_id, part);
+            Ok(Collected::Done)
+        };
+        let Some(listen_url) = listen_url else {
+            return given_up("its executor is gone");
+        };
+        let client = self.executor_client();
+        let fetched = client.fetch(listen_url, task_id, part, false).await;
+        let cause = match fetched {
+            Ok(answer) => {
+                let [log_marker, archive_marker] = markers(task_id, run_id)?;
+                let marker = match part {
+                    Part::Archive(_) => archive_marker,
+                    Part::SetupLog | Part::StepLog(_) => log_marker,
+                };
+                if !exists(ost, &marker).await? {
+                    ost.put(&marker, Bytes::new()).await.map_err(failed)?;
+                }
+                match store(self, answer, part, task_id).await? {
+                    None => {
+                        self.forget_attempts(task_id, part);
+                        return Ok(Collected::Done);
+                    }
+                    Some(cause) => cause,
+                }
+            }
+            Err(FetchError::NotFound) => {
+                self.forget_attempts(task_id, part);
+                return Ok(Collected::Done);
+            }
+            Err(error @ FetchError::Refused(_)) => return given_up(&error.to_string()),
+            Err(error @ FetchError::Unavailable(_)) => error.to_string(),
+        };
+        match self.count_attempt(task_id, part) < ATTEMPTS_MAX {
+            true => Ok(Collected::Later(cause)),
+            false => given_up(&cause),
+        }
+    }
+
+    /// Notes what was collected; removes the executor task if that was all.
+    async fn note_collected(
+        &self,
+        run_id: &str,
+        task_id: &str,
+        parts: &[Part],
+    ) -> Result<(), Error> {
+        self.database()
+            .write(|mut transaction| async move {
+                let Some(mut document) = transaction.get::<RunDocument>(run_id).await? else {
+                    return Ok(());
+                };
+                let Some(task) = document.run.tasks.get_mut(task_id) else {
+                    return Ok(());
+                };
+                for part in parts {
+                    set_collected(task, *part);
+                }
+                if is_collected(task) {
+                    let executor_task = transaction.get::<ExecutorTaskDocument>(task_id).await?;
+                    if executor_task.is_some_and(|task| task.run_id == run_id) {
+                        transaction.delete::<ExecutorTaskDocument>(task_id)?;
+                    }
+                }
+                transaction.put(&document)?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Writes what an executor sends to its place, once all of it has come; says why it has not.
+async fn store(
+    actions: &Actions,
+    answer: reqwest::Response,
+    part: Part,
+    task_id: &str,
+) -> Result<Option<String>, Error> {
+    let expected = answer.content_length();
+    let is_chunked = answer.headers().contains_key("transfer-encoding");
+    if expected.is_none() && !is_chunked && answer.version() < reqwest::Version::HTTP_2 {
+        // Whether it was cut off could not be told.
+        return Ok(Some("the executor does not say how long it is".to_owned()));
+    }
+    let path = part.path(task_id)?;
+    let mut writer = actions.objects().writer(&path).await.map_err(failed)?;
+    let mut pieces = answer.bytes_stream();
+    let mut received = 0_u64;
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Ok(piece) => {
+                received += piece.len() as u64;
+                writer.write(piece).await.map_err(failed)?;
+            }
+            Err(cause) => {
+                writer.abort().await;
+                return Ok(Some(format!("cut off: {}", cause.without_url())));
+            }
+        }
+    }
+    if expected.is_some_and(|expected| expected != received) {
+        writer.abort().await;
+        return Ok(Some(format!("cut off after {received} bytes")));
+    }
+    writer.finish().await.map_err(failed)?;
+    Ok(None)
+}
+
+/// What is not collected yet.
+fn missing_parts(task: &RunTask) -> Vec<Part> {
+    let is_missing = |phase: FetchPhase| phase == FetchPhase::NotStarted;
+    let mut parts = Vec::new();
+    if is_missing(task.setup_step.log_phase) {
+        parts.push(Part::SetupLog);
+    }
+    let steps = task.steps.iter().enumerate();
+    let steps = steps.filter(|(_, step)| is_missing(step.log_phase));
+    parts.extend(steps.map(|(place, _)| Part::StepLog(place)));
+    let archives = task
+        .workspace_archives
+        .iter()
+        .zip(&task.workspace_archives_phase);
+    let archives = archives.filter(|(_, phase)| is_missing(**phase));
+    parts.extend(archives.map(|(step, _)| Part::Archive(*step)));
+    parts
+}
+
+fn set_collected(task: &mut RunTask, part: Part) {
+    match part {
+        Part::SetupLog => task.setup_step.log_phase = FetchPhase::Finished,
+        Part::StepLog(step) => {
+            if let Some(step) = task.steps.get_mut(step) {
+                step.log_phase = FetchPhase::Finished;
+            }
+        }
+        Part::Archive(step) => {
+            let archives = task.workspace_archives.iter();
+            for (archive, phase) in archives.zip(&mut task.workspace_archives_phase) {
+                if *archive == step {
+                    *phase = FetchPhase::Finished;
+                }
+            }
+        }
+    }
+}
