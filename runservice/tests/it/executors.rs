@@ -149,7 +149,9 @@ async fn a_task_that_its_executor_has_forgotten_fails() {
     let run = client.add_run(GROUP, [task("a")]).await;
     let id = run.run.id.clone();
     client
-        .wait_for(&id, "a runs", |run| run.task("a").status == RunTaskStatus::Running)
+        .wait_for(&id, "a runs", |run| {
+            run.task("a").status == RunTaskStatus::Running
+        })
         .await;
     executor.forget();
     let run = client.wait_for_end(&id).await;
@@ -165,7 +167,9 @@ async fn a_task_that_ends_while_the_service_is_down_is_not_lost() {
     let server = Server::start(&settings).await;
     let client = server.client();
     let executor = Executor::with(&client, |_| Script::held()).await;
-    let run = client.add_run(GROUP, [task("a"), task("b").after("a")]).await;
+    let run = client
+        .add_run(GROUP, [task("a"), task("b").after("a")])
+        .await;
     wait_until("a runs", async || executor.is_running("a")).await;
     server.stop().await;
     executor.release("a", Ending::Success);
@@ -278,7 +282,13 @@ async fn an_executor_gets_no_more_tasks_than_it_takes_and_only_those_that_fit() 
     let privileged = arch("p", "").change(|task| {
         task.runtime.as_mut().unwrap().containers[0].privileged = true;
     });
-    let tasks = [task("a1"), task("a2"), task("a3"), arch("m", "arm64"), privileged];
+    let tasks = [
+        task("a1"),
+        task("a2"),
+        task("a3"),
+        arch("m", "arm64"),
+        privileged,
+    ];
     let run = client.add_run(GROUP, tasks).await;
     wait_until("all that can run do", async || {
         small.started().len() == 2 && arm.started().len() == 2
@@ -339,7 +349,11 @@ async fn an_executor_is_sent_all_that_a_task_is() {
     });
     let mut request = crate::new_run::request(
         GROUP,
-        [task("a").saves(), task("b").after("a").saves(), with_environment],
+        [
+            task("a").saves(),
+            task("b").after("a").saves(),
+            with_environment,
+        ],
     );
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     request.static_environment = [variable("B", "static"), variable("C", "static")].into();
@@ -348,7 +362,10 @@ async fn an_executor_is_sent_all_that_a_task_is() {
     let run = crate::host::Seen::from(run);
     wait_until("c runs", async || executor.is_running("c")).await;
     let sent: Vec<ExecutorTask> = client.executor_tasks(executor.id()).await.unwrap();
-    let sent = sent.iter().find(|task| task.id == run.task_id("c")).unwrap();
+    let sent = sent
+        .iter()
+        .find(|task| task.id == run.task_id("c"))
+        .unwrap();
     assert_eq!(sent.spec.run_id, run.run.id);
     let data = sent.spec.data.as_ref().unwrap();
     assert_eq!(data.task_name, "c");
@@ -356,7 +373,11 @@ async fn an_executor_is_sent_all_that_a_task_is() {
     assert_eq!(data.working_dir, "/w");
     assert_eq!(data.arch, "amd64");
     assert_eq!(data.steps.len(), 2);
-    let environment = [variable("A", "task"), variable("B", "static"), variable("C", "run")];
+    let environment = [
+        variable("A", "task"),
+        variable("B", "static"),
+        variable("C", "run"),
+    ];
     assert_eq!(data.environment, environment.into());
     let operations: Vec<(String, u32)> = data
         .workspace_operations

@@ -149,7 +149,9 @@ impl Seen {
     pub(crate) fn task_id(&self, name: &str) -> String {
         let mut tasks = self.config.tasks.values();
         let task = tasks.find(|task| task.name == name);
-        task.unwrap_or_else(|| panic!("there is no task {name}")).id.clone()
+        task.unwrap_or_else(|| panic!("there is no task {name}"))
+            .id
+            .clone()
     }
 
     /// Names and statuses of all tasks: `a:success b:skipped`, in the order of their names.

@@ -32,7 +32,8 @@ async fn a_run_is_executed_and_its_logs_and_archives_are_kept() {
             task: &run.task_id("a"),
             step,
         };
-        let pieces: Vec<bytes::Bytes> = client.log(&log).await.unwrap().try_collect().await.unwrap();
+        let pieces: Vec<bytes::Bytes> =
+            client.log(&log).await.unwrap().try_collect().await.unwrap();
         assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
     }
     let archive = client.archive(&run.task_id("a"), 1).await.unwrap();
@@ -51,7 +52,12 @@ async fn a_failure_is_handled_by_what_waits_for_it() {
     })
     .await;
     let handler = task("d").on("a", &[DependCondition::OnFailure]);
-    let tasks = [task("a"), task("b").after("a"), task("c").after("a"), handler];
+    let tasks = [
+        task("a"),
+        task("b").after("a"),
+        task("c").after("a"),
+        handler,
+    ];
     let run = client.add_run(GROUP, tasks).await;
     let run = client.wait_for_end(&run.run.id).await;
     assert_eq!(

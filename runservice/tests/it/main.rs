@@ -3,6 +3,8 @@
 
 mod dependencies;
 mod executor;
+mod executors;
 mod host;
 mod lifecycle;
 mod new_run;
+mod stopping;

@@ -74,12 +74,18 @@ impl NewTask {
 
     /// With a second step, which saves a workspace.
     pub(crate) fn saves(self) -> NewTask {
-        self.change(|task| task.steps.push(Step::SaveToWorkspace(SaveToWorkspaceStep::default())))
+        self.change(|task| {
+            task.steps
+                .push(Step::SaveToWorkspace(SaveToWorkspaceStep::default()))
+        })
     }
 
     /// With another step, which restores workspaces.
     pub(crate) fn restores(self) -> NewTask {
-        self.change(|task| task.steps.push(Step::RestoreWorkspace(RestoreWorkspaceStep::default())))
+        self.change(|task| {
+            task.steps
+                .push(Step::RestoreWorkspace(RestoreWorkspaceStep::default()))
+        })
     }
 }
 
@@ -97,7 +103,13 @@ pub(crate) fn request(group: &str, tasks: impl IntoIterator<Item = NewTask>) -> 
                 .into_iter()
                 .map(|(parent, conditions)| {
                     let task_id = id(parent);
-                    (task_id.clone(), Depend { task_id, conditions })
+                    (
+                        task_id.clone(),
+                        Depend {
+                            task_id,
+                            conditions,
+                        },
+                    )
                 })
                 .collect();
             (task.id.clone(), task)

@@ -122,7 +122,9 @@ async fn nothing_starts_after_a_stop() {
         },
     )
     .await;
-    let run = client.add_run(GROUP, [task("a"), task("b"), task("c")]).await;
+    let run = client
+        .add_run(GROUP, [task("a"), task("b"), task("c")])
+        .await;
     let id = run.run.id.clone();
     wait_until("one runs", async || executor.started().len() == 1).await;
     client.stop_run(&id, "").await.unwrap();
@@ -151,7 +153,9 @@ async fn what_succeeds_although_it_was_stopped_has_succeeded() {
     let id = run.run.id.clone();
     wait_until("a runs", async || executor.is_running("a")).await;
     client
-        .wait_for(&id, "a runs", |run| run.task("a").status == RunTaskStatus::Running)
+        .wait_for(&id, "a runs", |run| {
+            run.task("a").status == RunTaskStatus::Running
+        })
         .await;
     client.stop_run(&id, "").await.unwrap();
     executor.release("a", Ending::Success);

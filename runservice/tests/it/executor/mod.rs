@@ -157,9 +157,10 @@ impl Executor {
 
     /// Whether a task with this name is being executed.
     pub(crate) fn is_running(&self, name: &str) -> bool {
-        self.shared.tasks.find(name).is_some_and(|task| {
-            task.executor_task().status.phase == ExecutorTaskPhase::Running
-        })
+        self.shared
+            .tasks
+            .find(name)
+            .is_some_and(|task| task.executor_task().status.phase == ExecutorTaskPhase::Running)
     }
 
     /// Has a task that is held end.
@@ -169,7 +170,11 @@ impl Executor {
 
     /// Adds to the log of a held task's first step.
     pub(crate) fn write_log(&self, name: &str, bytes: &[u8]) {
-        self.shared.tasks.find(name).unwrap().write_log(Some(0), bytes);
+        self.shared
+            .tasks
+            .find(name)
+            .unwrap()
+            .write_log(Some(0), bytes);
     }
 
     /// It does nothing and answers nothing until it is thawed.
@@ -179,12 +184,18 @@ impl Executor {
 
     /// Loses the reports that a task runs.
     pub(crate) fn lose_running(&self) {
-        self.shared.faults.loses_running.store(true, Ordering::SeqCst);
+        self.shared
+            .faults
+            .loses_running
+            .store(true, Ordering::SeqCst);
     }
 
     /// Sends no reports of tasks.
     pub(crate) fn lose_reports(&self, lost: bool) {
-        self.shared.faults.loses_reports.store(lost, Ordering::SeqCst);
+        self.shared
+            .faults
+            .loses_reports
+            .store(lost, Ordering::SeqCst);
     }
 
     /// Cuts so many answers with logs and archives in the middle.
@@ -211,7 +222,10 @@ impl Executor {
 
     /// Takes no tasks that are pushed: it finds them when it asks.
     pub(crate) fn refuse_pushes(&self) {
-        self.shared.faults.refuses_pushes.store(true, Ordering::SeqCst);
+        self.shared
+            .faults
+            .refuses_pushes
+            .store(true, Ordering::SeqCst);
     }
 
     /// Forgets all tasks, as one does that was killed and started again.
@@ -349,7 +363,9 @@ impl Shared {
             }
             // It was restarted meanwhile.
             ExecutorTaskPhase::Running => LocalTask::ended(task, ExecutorTaskPhase::Failed),
-            ExecutorTaskPhase::NotStarted if limit > 0 && self.tasks.known().len() >= limit => return,
+            ExecutorTaskPhase::NotStarted if limit > 0 && self.tasks.known().len() >= limit => {
+                return;
+            }
             ExecutorTaskPhase::NotStarted => LocalTask::new(task),
             _ => return,
         };
@@ -378,7 +394,10 @@ impl Shared {
                 self.report(local.executor_task()).await;
             }
             let text = format!("log of step {place} of {}\n", local.name());
-            local.write_log(Some(place), script.log.as_deref().unwrap_or(text.as_bytes()));
+            local.write_log(
+                Some(place),
+                script.log.as_deref().unwrap_or(text.as_bytes()),
+            );
             let ending = match script.ending {
                 Ending::Held if place == 0 => {
                     if script.ignores_stop {

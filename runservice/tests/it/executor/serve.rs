@@ -14,7 +14,9 @@ use super::Shared;
 
 /// The bytes of the archive that a step has saved.
 pub(crate) fn archive_of(task: &str, step: u32) -> Vec<u8> {
-    format!("archive of step {step} of {task}\n").repeat(20).into_bytes()
+    format!("archive of step {step} of {task}\n")
+        .repeat(20)
+        .into_bytes()
 }
 
 /// Starts a server of its own threads.
@@ -55,7 +57,9 @@ async fn push(shared: web::Data<Shared>, body: Bytes) -> HttpResponse {
 fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     let url = reqwest::Url::parse(&format!("http://x/?{}", request.query_string())).unwrap();
     let mut pairs = url.query_pairs();
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    pairs
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// What is answered instead of what was asked for.
@@ -73,30 +77,37 @@ async fn log(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
     let task = parameter(&request, "taskid").and_then(|id| shared.tasks.get(&id));
     let place = parameter(&request, "step").map(|step| step.parse().unwrap());
     let follows = parameter(&request, "follow").is_some();
-    let Some((task, (whole, _))) = task.and_then(|task| Some((task.clone(), task.log(place, 0)?))) else {
+    let Some((task, (whole, _))) = task.and_then(|task| Some((task.clone(), task.log(place, 0)?)))
+    else {
         return HttpResponse::NotFound().finish();
     };
     if !follows {
         return whole_or_cut(&shared, whole);
     }
     let changes = task.changes();
-    let body = stream::unfold((changes, 0, false), move |(mut changes, sent, has_ended)| {
-        let task = task.clone();
-        async move {
-            if has_ended {
-                return None;
-            }
-            loop {
-                changes.mark_unchanged();
-                let (piece, has_ended) = task.log(place, sent)?;
-                if !piece.is_empty() || has_ended {
-                    let sent = sent + piece.len();
-                    return Some((Ok::<_, std::io::Error>(Bytes::from(piece)), (changes, sent, has_ended)));
+    let body = stream::unfold(
+        (changes, 0, false),
+        move |(mut changes, sent, has_ended)| {
+            let task = task.clone();
+            async move {
+                if has_ended {
+                    return None;
                 }
-                changes.changed().await.ok()?;
+                loop {
+                    changes.mark_unchanged();
+                    let (piece, has_ended) = task.log(place, sent)?;
+                    if !piece.is_empty() || has_ended {
+                        let sent = sent + piece.len();
+                        return Some((
+                            Ok::<_, std::io::Error>(Bytes::from(piece)),
+                            (changes, sent, has_ended),
+                        ));
+                    }
+                    changes.changed().await.ok()?;
+                }
             }
-        }
-    });
+        },
+    );
     HttpResponse::Ok().streaming(body)
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use runservice::api::{ExecutorTask, ExecutorTaskPhase, ExecutorTaskStepStatus, Time};
 use tokio::sync::watch;
 
-use super::script::Ending;
 use super::Version;
+use super::script::Ending;
 
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -24,7 +24,8 @@ impl Tasks {
     /// The newest with this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<LocalTask>> {
         let known = self.known.lock().unwrap();
-        let mut found: Vec<&Arc<LocalTask>> = known.values().filter(|task| task.name() == name).collect();
+        let mut found: Vec<&Arc<LocalTask>> =
+            known.values().filter(|task| task.name() == name).collect();
         found.sort_by_key(|task| !task.executor_task().status.phase.is_finished());
         found.last().map(|task| (*task).clone())
     }
@@ -93,7 +94,9 @@ struct State {
 impl LocalTask {
     pub(super) fn new(mut task: ExecutorTask) -> LocalTask {
         let steps = task.spec.data.as_ref().map_or(0, |data| data.steps.len());
-        task.status.steps.resize(steps, ExecutorTaskStepStatus::default());
+        task.status
+            .steps
+            .resize(steps, ExecutorTaskStepStatus::default());
         LocalTask {
             state: Mutex::new(State {
                 task,
@@ -220,7 +223,10 @@ impl LocalTask {
                 ExecutorTaskPhase::Failed | ExecutorTaskPhase::Stopped => worst,
                 _ => ExecutorTaskPhase::Success,
             };
-            let stopped = status.steps.iter().any(|step| step.phase == Some(ExecutorTaskPhase::Stopped));
+            let stopped = status
+                .steps
+                .iter()
+                .any(|step| step.phase == Some(ExecutorTaskPhase::Stopped));
             if stopped {
                 status.phase = ExecutorTaskPhase::Stopped;
             }
@@ -243,7 +249,9 @@ impl LocalTask {
             None => (&state.setup_log, &status.setup_step),
             Some(place) => (state.logs.get(place)?, status.steps.get(place)?),
         };
-        let has_begun = step.phase.is_some_and(|phase| phase != ExecutorTaskPhase::NotStarted);
+        let has_begun = step
+            .phase
+            .is_some_and(|phase| phase != ExecutorTaskPhase::NotStarted);
         let has_ended = step.phase.is_some_and(ExecutorTaskPhase::is_finished);
         has_begun.then(|| (log[from..].to_vec(), has_ended))
     }
