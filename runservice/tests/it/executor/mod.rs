@@ -342,6 +342,12 @@ impl Shared {
         }
     }
 
+    async fn report_of(&self, local: &LocalTask) {
+        if !local.is_forgotten() {
+            self.report(local.executor_task()).await;
+        }
+    }
+
     /// Takes a task that was pushed or asked for.
     fn take(self: &Arc<Shared>, task: ExecutorTask) {
         if task.spec.executor_id != self.options.id {
@@ -374,7 +380,7 @@ impl Shared {
         };
         let shared = self.clone();
         tokio::spawn(async move {
-            shared.report(local.executor_task()).await;
+            shared.report_of(&local).await;
             if !local.executor_task().status.phase.is_finished() {
                 shared.tasks.note_start(&local);
                 shared.execute(&local, script).await;
@@ -385,13 +391,13 @@ impl Shared {
     async fn execute(&self, local: &Arc<LocalTask>, script: Script) {
         local.begin();
         local.write_log(None, b"setting up\n");
-        self.report(local.executor_task()).await;
+        self.report_of(local).await;
         local.end_setup();
         let steps = local.executor_task().status.steps.len();
         for place in 0..steps {
             local.begin_step(place);
             if script.reports_each_step {
-                self.report(local.executor_task()).await;
+                self.report_of(local).await;
             }
             let text = format!("log of step {place} of {}\n", local.name());
             local.write_log(
@@ -415,8 +421,7 @@ impl Shared {
             }
         }
         local.end();
-        self.thawed().await;
-        self.report(local.executor_task()).await;
+        self.report_of(local).await;
     }
 }
 

@@ -65,14 +65,14 @@ impl Tasks {
     pub(super) fn forget(&self, id: &str) {
         let forgotten = self.known.lock().unwrap().remove(id);
         if let Some(task) = forgotten {
-            task.stop();
+            task.kill();
         }
     }
 
     pub(super) fn forget_all(&self) {
         let forgotten = std::mem::take(&mut *self.known.lock().unwrap());
         for task in forgotten.values() {
-            task.stop();
+            task.kill();
         }
     }
 }
@@ -88,6 +88,8 @@ struct State {
     setup_log: Vec<u8>,
     logs: Vec<Vec<u8>>,
     is_stopping: bool,
+    /// Nobody is told any more what becomes of it.
+    is_forgotten: bool,
     released: Option<Ending>,
 }
 
@@ -103,6 +105,7 @@ impl LocalTask {
                 setup_log: Vec::new(),
                 logs: vec![Vec::new(); steps],
                 is_stopping: false,
+                is_forgotten: false,
                 released: None,
             }),
             version: watch::Sender::new(0),
@@ -147,6 +150,18 @@ impl LocalTask {
 
     pub(super) fn stop(&self) {
         self.change(|state| state.is_stopping = true);
+    }
+
+    /// Ends it without anybody being told.
+    fn kill(&self) {
+        self.change(|state| {
+            state.is_stopping = true;
+            state.is_forgotten = true;
+        });
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.state.lock().unwrap().is_forgotten
     }
 
     pub(super) fn release(&self, ending: Ending) {
