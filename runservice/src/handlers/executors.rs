@@ -64,15 +64,15 @@ fn pieces(
 ) -> impl Stream<Item = Result<Bytes, Error>> {
     /// What comes next.
     enum Next {
-        First(Option<ExecutorTask>),
+        First(Box<Option<ExecutorTask>>),
         Other,
         Nothing,
     }
     stream::try_unfold(
-        (tasks, Next::First(first)),
+        (tasks, Next::First(Box::new(first))),
         |(mut tasks, next)| async move {
             let (task, before) = match next {
-                Next::First(task) => (task, "["),
+                Next::First(task) => (*task, "["),
                 Next::Other => (tasks.next().await?, ","),
                 Next::Nothing => return Ok(None),
             };

@@ -29,13 +29,15 @@ pub(crate) fn new_executor_task(
     }
 }
 
-/// A task as its executor gets it. What is to be done follows from the run and its configuration, so it is not stored.
+/// A task as its executor gets it. What is to be done follows from the run and its configuration, so it is not stored; of a
+/// task that has ended it is left out.
 pub(crate) fn whole_executor_task(
     task: ExecutorTaskDocument,
     run: &Run,
     config: &RunConfig,
 ) -> ExecutorTask {
-    let of_config = config.tasks.get(&task.id);
+    let has_ended = task.status.phase.is_finished();
+    let of_config = config.tasks.get(&task.id).filter(|_| !has_ended);
     let data = of_config.map(|of_config| Box::new(spec_data(of_config, run, config)));
     ExecutorTask {
         id: task.id,

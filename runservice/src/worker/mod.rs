@@ -21,7 +21,7 @@ mod wake;
 pub(crate) use liveness::Liveness;
 pub(crate) use wake::{Duty, Wake};
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use datamanager::{Document, Follow, FollowedTransaction, FollowedWrite, Mode};
@@ -108,20 +108,29 @@ impl WorkerHandle {
     }
 }
 
+/// A service that is dropped works no more.
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 struct Worker {
     actions: Actions,
     agenda: Agenda<Duty>,
     /// What is due and waits for its turn.
     ready: VecDeque<Duty>,
     ready_transfers: VecDeque<Duty>,
-    /// What is being done.
-    running: BTreeSet<Duty>,
+    /// What is being done, with what `room_changes` was when it began.
+    running: BTreeMap<Duty, u64>,
     /// What has become due while it was being done: it may have looked too early.
     again: BTreeSet<Duty>,
     transfers: usize,
     duties: JoinSet<(Duty, Result<Next, Error>)>,
     failures: HashMap<Duty, u32>,
     waiting: Waiting,
+    /// How often an executor may have got room.
+    room_changes: u64,
 }
 
 impl Worker {
@@ -131,22 +140,27 @@ impl Worker {
             agenda: Agenda::new(),
             ready: VecDeque::new(),
             ready_transfers: VecDeque::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             again: BTreeSet::new(),
             transfers: 0,
             duties: JoinSet::new(),
             failures: HashMap::new(),
             waiting: Waiting::default(),
+            room_changes: 0,
         }
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut pause = FIRST_PAUSE;
         loop {
+            let began = Instant::now();
             let ended = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => break,
                 ended = self.work() => ended,
             };
+            if began.elapsed() > PAUSE_MAX {
+                pause = FIRST_PAUSE;
+            }
             // The log was replaced or cannot be read: everything is looked at anew.
             let instance = self.actions.instance();
             log::warn!(instance = instance; "the worker begins anew in {pause:?}: {}", ended.chain());
@@ -244,10 +258,11 @@ impl Worker {
     }
 
     fn begin(&mut self, duty: Duty) {
-        if !self.running.insert(duty.clone()) {
+        if self.running.contains_key(&duty) {
             self.again.insert(duty);
             return;
         }
+        self.running.insert(duty.clone(), self.room_changes);
         self.transfers += usize::from(duty.is_transfer());
         let actions = self.actions.clone();
         self.duties.spawn(async move {
@@ -265,13 +280,14 @@ impl Worker {
                 // Which one it was is not told: what is marked as running is looked at again.
                 self.transfers = 0;
                 let now = Instant::now();
-                for duty in std::mem::take(&mut self.running) {
+                for duty in std::mem::take(&mut self.running).into_keys() {
                     self.agenda.add(duty, now + PAUSE_MAX);
                 }
                 return;
             }
         };
-        if self.running.remove(&duty) {
+        let began = self.running.remove(&duty);
+        if began.is_some() {
             self.transfers = self
                 .transfers
                 .saturating_sub(usize::from(duty.is_transfer()));
@@ -284,7 +300,13 @@ impl Worker {
                     self.agenda.add(duty.clone(), Instant::now());
                 }
                 if let Duty::Run(run_id) = &duty {
-                    self.waiting.set(run_id, &next.waits);
+                    let has_left = self.waiting.set(run_id, &next.waits);
+                    if !next.waits.is_empty() && began != Some(self.room_changes) {
+                        // There may be room that it has not seen.
+                        self.agenda.add(duty.clone(), Instant::now());
+                    } else if has_left {
+                        self.serve_first();
+                    }
                 }
                 self.add_all(next.due);
                 if next.frees {
@@ -321,8 +343,14 @@ impl Worker {
         self.agenda.add(duty, now + pause);
     }
 
-    /// Looks again at the runs that wait for executors.
+    /// Room may have come.
     fn serve_waiting(&mut self) {
+        self.room_changes += 1;
+        self.serve_first();
+    }
+
+    /// Looks again at those runs that are the first to get an executor.
+    fn serve_first(&mut self) {
         let now = Instant::now();
         for run_id in self.waiting.first() {
             self.agenda.add(Duty::Run(run_id), now);

@@ -12,16 +12,21 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Notes what a run waits for now, instead of what was noted before.
-    pub(super) fn set(&mut self, run_id: &str, requirements: &[Requirements]) {
-        for runs in self.runs.values_mut() {
-            runs.remove(run_id);
+    /// Notes what a run waits for now, instead of what was noted before; returns whether there is something that it does not
+    /// wait for any more.
+    pub(super) fn set(&mut self, run_id: &str, requirements: &[Requirements]) -> bool {
+        let mut has_left = false;
+        for (required, runs) in &mut self.runs {
+            if !requirements.contains(required) {
+                has_left |= runs.remove(run_id);
+            }
         }
         for required in requirements {
             let runs = self.runs.entry(required.clone()).or_default();
             runs.insert(run_id.to_owned());
         }
         self.runs.retain(|_, runs| !runs.is_empty());
+        has_left
     }
 
     /// The runs that get the next place.
@@ -32,5 +37,34 @@ impl Waiting {
 
     pub(super) fn clear(&mut self) {
         self.runs.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn required(arch: &str) -> Requirements {
+        Requirements {
+            arch: arch.to_owned(),
+            is_privileged: false,
+        }
+    }
+
+    #[test]
+    fn the_oldest_run_of_each_kind_is_first() {
+        let mut waiting = Waiting::default();
+        assert!(!waiting.set("b", &[required("amd64")]));
+        assert!(!waiting.set("a", &[required("amd64")]));
+        assert!(!waiting.set("c", &[required("amd64"), required("arm64")]));
+        let first = |waiting: &Waiting| waiting.first().into_iter().collect::<Vec<_>>();
+        assert_eq!(first(&waiting), ["a", "c"]);
+        assert!(!waiting.set("a", &[required("amd64")]));
+        assert!(waiting.set("a", &[]));
+        assert_eq!(first(&waiting), ["b", "c"]);
+        assert!(waiting.set("c", &[required("amd64")]));
+        assert_eq!(first(&waiting), ["b"]);
+        waiting.clear();
+        assert!(waiting.first().is_empty());
     }
 }

@@ -350,9 +350,15 @@ impl<'a> Log<'a> {
 
     /// Takes from the markers that were read where an attempt stands of which nothing else tells that.
     fn add_markers(&mut self, run: &Run<'a>) -> Result<(), Violation> {
-        let views = run.views.iter().map(|view| (view.operation, view.steps));
-        let attempts = run.attempts.iter().map(|each| (each.operation, each.steps));
-        for (reader, steps) in views.chain(attempts) {
+        let views = run
+            .views
+            .iter()
+            .map(|each| (each.operation, each.view, each.steps));
+        let attempts = run
+            .attempts
+            .iter()
+            .map(|each| (each.operation, each.view, each.steps));
+        for (reader, view, steps) in views.chain(attempts) {
             for Marker { key, seq, .. } in steps.iter().flat_map(found_markers) {
                 let Some(number) = run.attempt_of_marker(key) else {
                     continue;
@@ -363,12 +369,15 @@ impl<'a> Log<'a> {
                     return Err(refused_is_present(attempt.operation, kind, &what));
                 }
                 let own = attempt.operation == reader;
-                // An entry that was imported has another number.
+                if self.places[number].is_some() || own {
+                    continue;
+                }
+                // An entry that was imported has another number. What is imported later says nothing of this one.
                 let is_imported = self
                     .imports
-                    .values()
-                    .any(|content| content.iter().any(|item| item.key == *key));
-                if self.places[number].is_none() && !own && !is_imported {
+                    .range(..=Place::of_view(view))
+                    .any(|(_, content)| content.iter().any(|item| item.key == *key));
+                if !is_imported {
                     let place = self.free_place(run, number, seq)?;
                     self.add_transaction(run, number, place)?;
                 }

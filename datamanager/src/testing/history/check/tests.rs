@@ -805,6 +805,26 @@ fn an_import_without_an_answer_is_known_by_the_markers_that_it_has_brought() {
     refuse(&fake, ViolationKind::RefusedIsPresent, &[&operation]);
 }
 
+/// A process was killed before it was told of its commit, others read what it had written, and an import later on brought the
+/// marker of that transaction back. It was then taken for one of which nothing tells where it stands.
+#[test]
+fn a_marker_tells_where_its_transaction_stands_though_it_is_imported_later() {
+    let mut fake = Fake::new();
+    let mut pending = fake.begin("p");
+    pending.put("a", "1", "x");
+    fake.submit(&mut pending);
+    let marker = Key::new(MARKER_TYPE, pending.operation.to_string());
+    fake.append(&[pending]);
+    fake.view_everything("q");
+    fake.begin_epoch(Some(vec![Item {
+        key: marker,
+        value: Value::from("importer"),
+        seq: None,
+    }]));
+    fake.view_everything("q");
+    assert_eq!(accept(&fake).imports, 1);
+}
+
 #[test]
 fn an_import_that_was_acknowledged_and_is_not_there_is_found() {
     let mut fake = Fake::new();

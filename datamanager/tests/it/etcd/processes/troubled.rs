@@ -113,15 +113,11 @@ fn a_full_etcd_leaves_reads_alone_and_needs_no_restart_once_there_is_space() {
     deployment.task.tuning.inline_budget_bytes = QUOTA / 4;
     let names = ["a", "b", "c"];
     deployment.start_workers(&names);
-    for _ in 0..outages(1) {
+    for outage in 0..outages(1) {
         deployment.wait_for_commits(5);
-        let large = "x".repeat(100_000);
-        let mut filled = 0;
-        while database_bytes(&deployment.etcd) < QUOTA - LEFT {
-            let key = format!("other/{filled}");
-            deployment.etcd.etcdctl(&["put", &key, &large]).unwrap();
-            filled += 1;
-        }
+        // Later the workers have used up their budget, and leave hardly anything in etcd.
+        let goal = if outage == 0 { QUOTA - LEFT } else { QUOTA };
+        fill(&deployment.etcd, goal);
         deployment.wait_for_refusals(3);
         let reads = names.map(|name| deployment.worker(name).progress.latest_reads);
         deployment.wait_until("the newest state is read", |deployment| {
@@ -192,6 +188,21 @@ fn a_process_cut_off_past_a_compaction_is_back_within_30_seconds_and_says_little
     }
     let checked = deployment.check();
     assert_eq!(checked.epoch, 1);
+}
+
+/// Puts values of others until etcd's database has so many bytes, or no space for another.
+fn fill(etcd: &Etcd, bytes: u64) {
+    let large = "x".repeat(100_000);
+    let mut number = 0;
+    while database_bytes(etcd) < bytes {
+        if etcd
+            .etcdctl(&["put", &format!("other/{number}"), &large])
+            .is_err()
+        {
+            return; // the workers say whether it is for want of space
+        }
+        number += 1;
+    }
 }
 
 /// Bytes of etcd's database.
