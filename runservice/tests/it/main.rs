@@ -3,11 +3,15 @@
 
 mod caches;
 mod dependencies;
+mod events;
 mod executor;
 mod executors;
+mod groups;
 mod host;
 mod lifecycle;
 mod logs;
 mod new_run;
+mod queries;
 mod restarts;
 mod stopping;
+mod wire;
