@@ -11,6 +11,8 @@ mod host;
 mod lifecycle;
 mod logs;
 mod new_run;
+mod process;
+mod processes;
 mod queries;
 mod restarts;
 mod stopping;
