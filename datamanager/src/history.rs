@@ -1,14 +1,16 @@
 //! What the log tells of the past: which records count, and what epochs that have ended held.
 
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use ost::Ost;
 
 use crate::epoch::EpochFile;
 use crate::log::WalObjects;
 use crate::recent_records::Next;
+use crate::record::Record;
 use crate::state::Shared;
 use crate::store_id::StoreId;
-use crate::{Error, Outcome, Position, RecordId};
+use crate::{Error, ErrorKind, Outcome, Position, RecordId};
 
 /// Looks into the log of the newest epoch and of those before it.
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl History {
                 std::cmp::Ordering::Less => {}
             }
             let log = self.ended_log(position.epoch);
-            let successor = log.read_from(position.seq + 1).try_next().await?;
+            let successor = first_of(log.read_from(position.seq + 1)).await?;
             return Ok(decided_by_successor(position, successor, told_by));
         }
         match shared.recent.after(position) {
@@ -79,14 +81,24 @@ impl History {
             Next::NotThere | Next::Forgotten => {}
         }
         let open = shared.log();
-        let successor = open.log.read_from(position.seq + 1).try_next().await?;
+        let successor = first_of(open.log.read_from(position.seq + 1)).await?;
         Ok(decided_by_successor(position, successor, told_by))
+    }
+}
+
+/// The first record that is read, if it is still kept by then.
+async fn first_of(
+    mut records: BoxStream<'_, Result<Record, Error>>,
+) -> Result<Option<Record>, Error> {
+    match records.try_next().await {
+        Err(error) if error.kind() == ErrorKind::Compacted => Ok(None),
+        first => first,
     }
 }
 
 fn decided_by_successor(
     position: Position,
-    successor: Option<crate::record::Record>,
+    successor: Option<Record>,
     told_by: impl Fn(RecordId) -> Outcome,
 ) -> Outcome {
     match successor {

@@ -289,14 +289,14 @@ impl Jobs {
     fn data_file_options(&self) -> DataFileOptions {
         const LOCAL_BLOCK_BYTES: usize = 4 * 1024;
         const REMOTE_BLOCK_BYTES: usize = 16 * 1024;
-        let default = if self.ost().local_dir().is_some() {
-            LOCAL_BLOCK_BYTES
+        let (block_bytes, compression) = if self.ost().local_dir().is_some() {
+            (LOCAL_BLOCK_BYTES, Compression::Lz4)
         } else {
-            REMOTE_BLOCK_BYTES
+            (REMOTE_BLOCK_BYTES, Compression::Zstd { level: 1 })
         };
         DataFileOptions {
-            block_bytes_target: self.settings.block_bytes.unwrap_or(default),
-            compression: self.settings.compression,
+            block_bytes_target: self.settings.block_bytes.unwrap_or(block_bytes),
+            compression: self.settings.compression.unwrap_or(compression),
             ..DataFileOptions::default()
         }
     }

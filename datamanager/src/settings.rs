@@ -65,9 +65,10 @@ pub struct Settings {
     pub data_file_bytes_max: u64,
     /// Bytes of a block of a data file before compression. Default: 4 KiB in a local directory, 16 KiB elsewhere.
     pub block_bytes: Option<usize>,
-    /// How blocks are compressed. Default zstd at level 1. Where it is zstd, level 0 has LZ4, which takes a fifth of the work:
-    /// what a checkpoint writes is merged into others soon.
-    pub compression: Compression,
+    /// How blocks are compressed. Default: LZ4 in a local directory, where reads and imports are bound by the processor, and
+    /// zstd at level 1 elsewhere, where bytes take time and cost money. Where it is zstd, level 0 has LZ4, which takes a fifth
+    /// of the work: what a checkpoint writes is merged into others soon.
+    pub compression: Option<Compression>,
     /// Runs of level 0 at which they are merged into level 1. Default 4. Raised, reads look into more runs; lowered, more
     /// is rewritten.
     pub level0_runs_max: usize,
@@ -169,7 +170,7 @@ impl Default for Settings {
             wal_retention: Duration::from_secs(3_600),
             data_file_bytes_max: 64 * 1024 * 1024,
             block_bytes: None,
-            compression: Compression::Zstd { level: 1 },
+            compression: None,
             level0_runs_max: 4,
             level1_bytes_max: 256 * 1024 * 1024,
             block_cache_bytes: 64 * 1024 * 1024,

@@ -9,6 +9,7 @@ use etcd_client::{Compare, CompareOp, KeyValue, Txn, TxnOp, TxnOpResponse};
 use super::client::Failure;
 use super::keys::{BlobPointer, Head};
 use super::reader::{Look, PAGE_RECORDS_MAX};
+use super::recovery::lost;
 use super::{Condition, Inner, lock};
 use crate::control::{ControlRecord, Seal};
 use crate::log::{Append, Senders};
@@ -136,9 +137,7 @@ impl Inner {
             Condition::Unchecked => Err(Error::unavailable(
                 "it is not known yet whether etcd still holds the log",
             )),
-            Condition::Lost => Err(Error::unavailable(
-                "etcd has lost the log, which is being recovered",
-            )),
+            Condition::Lost => Err(lost()),
             Condition::Failed(kind, message) => Err(Error::new(kind, message)),
         }
     }
@@ -289,7 +288,18 @@ impl Inner {
         let is_blob = |kv: &KeyValue| BlobPointer::is_in(kv.value());
         let count = look.kvs.iter().position(is_blob);
         let inline = &look.kvs[..count.unwrap_or(look.kvs.len())];
-        match self.decode_page(sent.expected, inline).await {
+        let decoded = self.decode_page(sent.expected, inline).await;
+        let last_seq = decoded
+            .as_ref()
+            .ok()
+            .and_then(|records| records.last())
+            .map(|last| last.position.seq);
+        if let Some(seq) = last_seq
+            && !self.may_apply(seq).await.unwrap_or(false)
+        {
+            return Vec::new(); // the committer reads again, and is told why
+        }
+        match decoded {
             Ok(records) => records,
             // The committer reads again, and meets it there.
             Err(error) => {

@@ -11,6 +11,7 @@ use super::chain::OBJECT_RECORDS_MAX;
 use super::client::Failure;
 use super::held::HeldRecord;
 use super::keys::{Head, StoredRecord};
+use super::recovery::lost;
 use super::{Condition, Inner, lock};
 use crate::record::{Record, RecordFault};
 use crate::{Error, ErrorKind, Position};
@@ -147,10 +148,10 @@ impl Inner {
             return Err(self.leave_branch(after).await);
         }
         let records = self.decode_page(after, &look.kvs).await?;
-        if !records.is_empty() {
-            let is_end = records
-                .last()
-                .is_some_and(|record| head.is_at(record.position));
+        if let Some(last) = records.last()
+            && self.may_apply(last.position.seq).await?
+        {
+            let is_end = head.is_at(last.position);
             return Ok(page(records, is_end));
         }
         let records = self.page_from_objects(after, &head, is_sealed).await?;
@@ -168,9 +169,7 @@ impl Inner {
         self.within(self.settings.etcd_recovery_wait, recovered)
             .await;
         match self.condition() {
-            Condition::Lost => Err(Error::unavailable(
-                "etcd has lost the log, which is being recovered",
-            )),
+            Condition::Lost => Err(lost()),
             Condition::Failed(kind, message) => Err(Error::new(kind, message)),
             Condition::Good | Condition::Unchecked => Ok(()),
         }
@@ -306,6 +305,11 @@ impl Inner {
             return Ok(ended(format!(
                 "record {seq} is gone: data files hold everything up to {}",
                 manifest.covered.seq
+            )));
+        }
+        if self.is_superseded.load(Ordering::SeqCst) {
+            return Ok(ended(format!(
+                "the next epoch has begun, and record {seq} is not on the object storage"
             )));
         }
         // It may have been on its way from the one to the other.

@@ -75,10 +75,26 @@ fn answers_prefix(epoch: u32, attempt: RecordId) -> String {
     format!("recovery/{epoch:010}-{attempt}-")
 }
 
+/// What is said while the log is being recovered.
+pub(super) fn lost() -> Error {
+    Error::unavailable("etcd has lost the log, which is being recovered")
+}
+
 impl Inner {
-    /// Looks whether somebody recovers the log, and answers (R11). A look that fails stops nothing, and one that takes long has
-    /// failed.
+    /// Looks whether somebody recovers the log, and answers (R11).
     pub(super) async fn look_for_recovery(&self) {
+        let began = self.now();
+        let Some(announcement) = self.look_for_announcement().await else {
+            return;
+        };
+        lock(&self.looks).done_at = began;
+        if let Err(error) = self.respond(announcement).await {
+            log::warn!(instance = self.instance; "a recovery could not be answered: {}", error.chain());
+        }
+    }
+
+    /// The announcement that is there. A look that fails stops nothing, and one that takes long has failed.
+    async fn look_for_announcement(&self) -> Option<Announcement> {
         let began = self.now();
         let is_overdue = {
             let mut looks = lock(&self.looks);
@@ -86,19 +102,14 @@ impl Inner {
             began.saturating_sub(looks.done_at) >= self.settings.etcd_recovery_wait
         };
         let mut found = None;
-        let looking = async { found = Some(self.look_for_announcement(is_overdue).await) };
+        let looking = async { found = Some(self.find_announcement_or_epoch(is_overdue).await) };
         // Commits that wait for it are to be answered in time.
         let wait_max = LOOK_MAX.min(self.settings.commit_timeout / 6);
         self.within(wait_max, looking).await;
         match found {
-            Some(Ok(found)) => {
-                lock(&self.looks).done_at = began;
-                if let Some(announcement) = found
-                    && let Err(error) = self.respond(announcement).await
-                {
-                    log::warn!(instance = self.instance; "a recovery could not be answered: {}", error.chain());
-                }
-            }
+            Some(Ok(None)) => lock(&self.looks).done_at = began,
+            // That it has been seen counts once it is answered.
+            Some(Ok(found)) => return found,
             Some(Err(error)) => {
                 log::debug!(instance = self.instance; "it cannot be seen whether the log is recovered: {}", error.chain());
             }
@@ -106,6 +117,7 @@ impl Inner {
                 log::debug!(instance = self.instance; "it was not seen within {wait_max:?} whether the log is recovered");
             }
         }
+        None
     }
 
     /// Whether it is to be looked before anybody is told of a commit, or will be when all of the time is over of which this is a
@@ -117,9 +129,39 @@ impl Inner {
             && now.saturating_sub(looks.tried_at) >= wait.min(super::LOOK_INTERVAL).mul_f64(share)
     }
 
+    /// Whether the record `seq` may be applied. What is on the object storage stands. What is in etcd alone stands as long as
+    /// nobody recovers the log: a message of the watch may have waited while somebody did, and has put the end of the log before
+    /// it. `false` says that the object storage has to be read instead.
+    ///
+    /// # Errors
+    /// `Unavailable` while the log is being recovered.
+    pub(super) async fn may_apply(&self, seq: u64) -> Result<bool, Error> {
+        if seq <= self.held.stored().seq || mutation::is("apply-without-looking") {
+            return Ok(true);
+        }
+        // To answer takes long, and is left to the keeper.
+        if self.is_look_due(1.0)
+            && let Some(announcement) = self.look_for_announcement().await
+            && self.concerns(&announcement)
+        {
+            self.session.wake.notify_one();
+            return Err(lost());
+        }
+        match self.condition() {
+            Condition::Lost => Err(lost()),
+            Condition::Failed(kind, message) => Err(Error::new(kind, message)),
+            Condition::Good | Condition::Unchecked => {
+                Ok(!self.is_superseded.load(Ordering::SeqCst))
+            }
+        }
+    }
+
     /// The announcement that is there. Who is overdue may have missed a recovery from its beginning to its end, with another
     /// etcd; so it is seen whether the next epoch has begun, too, and afterwards, since an announcement is removed behind that.
-    async fn look_for_announcement(&self, is_overdue: bool) -> Result<Option<Announcement>, Error> {
+    async fn find_announcement_or_epoch(
+        &self,
+        is_overdue: bool,
+    ) -> Result<Option<Announcement>, Error> {
         let found = self.find_announcement().await?;
         if is_overdue && self.next_epoch_has_begun().await? {
             self.is_superseded.store(true, Ordering::SeqCst);
@@ -149,13 +191,16 @@ impl Inner {
     /// log ends, and uses it no more, even if etcd has all of it again: others may be about to seal it.
     pub(super) async fn lost_for_others(&self) -> Option<String> {
         let announcement = self.find_announcement().await.ok()??;
-        let is_objected = *lock(&self.objected) == Some(announcement.attempt);
         let path = announcement_path(announcement.epoch).ok()?;
-        let counts = !is_objected
-            && self.is_same_etcd(&announcement)
+        let counts = self.concerns(&announcement)
             && !self.is_over_in_etcd().await.ok()?
             && !self.is_stale(&path).await.unwrap_or(true);
         counts.then_some(announcement.what)
+    }
+
+    /// Whether somebody recovers the log that this process uses.
+    fn concerns(&self, announcement: &Announcement) -> bool {
+        *lock(&self.objected) != Some(announcement.attempt) && self.is_same_etcd(announcement)
     }
 
     fn is_same_etcd(&self, announcement: &Announcement) -> bool {

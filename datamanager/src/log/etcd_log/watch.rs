@@ -39,6 +39,9 @@ impl Inner {
         stream::try_unfold(tail, move |mut tail| async move {
             loop {
                 if let Some(record) = tail.ready.pop_front() {
+                    if !self.may_apply(record.position.seq).await? {
+                        return Err(Error::unavailable("the next epoch has begun"));
+                    }
                     return Ok(Some((record, tail)));
                 }
                 match &mut tail.watch {

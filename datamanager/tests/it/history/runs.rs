@@ -70,6 +70,22 @@ fn who_has_joined_a_recovery_uses_the_log_no_more_though_etcd_has_it_again() {
     run(Kind::Etcd, 400_008);
 }
 
+/// A process had joined a recovery, and could not read etcd to save what it held. A message of its watch, from before, then had it
+/// apply a record and show it to a listener, in whose place the recovery had put the end of the log.
+#[cfg(feature = "etcd")]
+#[test]
+fn what_a_watch_has_told_before_a_recovery_is_not_applied_during_it() {
+    run(Kind::Etcd, 500_304);
+}
+
+/// Who asked what had become of a commit was told `Compacted`, as the records behind it were collected while they were looked
+/// for. It is to be told that nobody knows any more.
+#[cfg(feature = "etcd")]
+#[test]
+fn a_commit_whose_records_are_collected_while_they_are_looked_for_is_too_old() {
+    run(Kind::Etcd, 500_289);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
