@@ -171,7 +171,5 @@ async fn a_token_is_good_until_one_of_its_groups_changes() {
     assert_refused(client.create_run(&with("no token")).await);
     let fresh = client.change_groups(&["cg1"]).await.unwrap();
     client.cancel_run(&run, &fresh).await.unwrap();
-    // Names are looked at when the token is used.
-    let long = client.change_groups(&["x".repeat(257)]).await.unwrap();
-    assert_refused(client.create_run(&with(&long)).await);
+    assert_refused(client.change_groups(&["x".repeat(257)]).await);
 }
