@@ -71,6 +71,12 @@ pub(crate) fn settings(directory: &Path) -> Settings {
     settings
 }
 
+/// A number from the environment, for more than tests do by themselves.
+pub(crate) fn count_from(name: &str, default: usize) -> usize {
+    let count = std::env::var(name).ok();
+    count.map_or(default, |count| count.parse().unwrap())
+}
+
 /// All bytes of a log, an archive or a cache.
 pub(crate) async fn whole(stream: impl Stream<Item = Result<Bytes, Error>>) -> Vec<u8> {
     let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();

@@ -10,7 +10,7 @@ use service::testing::wait_until;
 use tempfile::TempDir;
 
 use crate::executor::{Ending, Executor, Options, Script};
-use crate::host::{Look, whole};
+use crate::host::{Look, count_from, whole};
 use crate::new_run::{Create, task};
 use crate::process::{Process, free_address};
 
@@ -51,11 +51,6 @@ impl Mortal {
     fn client(&self) -> Client {
         self.process.as_ref().unwrap().client().clone()
     }
-}
-
-fn count_from(name: &str, default: usize) -> usize {
-    let count = std::env::var(name).ok();
-    count.map_or(default, |count| count.parse().unwrap())
 }
 
 fn assert_none_twice(executors: &[&Executor]) {
