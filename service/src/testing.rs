@@ -2,10 +2,12 @@
 //!
 //! What is wrong here is a failed test, so most of it panics instead of giving errors.
 
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -17,6 +19,9 @@ use crate::{Error, Options, Service, run};
 /// How long a test waits for what has to come.
 const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Is done once a server is to stop.
+pub type Stopped = BoxFuture<'static, ()>;
 
 /// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
@@ -47,18 +52,42 @@ impl TestServer {
         mut options: Options,
     ) -> TestServer {
         options.workers = options.workers.or(Some(2));
-        let address = listener.local_addr().expect("the socket has an address");
         let tls = options.web.tls;
+        TestServer::serve(listener, tls, |listener, stopped| {
+            run(listener, service, options, stopped)
+        })
+    }
+
+    /// Starts what a program runs on a socket, on a free port of the loopback address.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub fn run<R>(tls: bool, program: impl FnOnce(TcpListener, Stopped) -> R) -> TestServer
+    where
+        R: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        TestServer::serve(listener, tls, program)
+    }
+
+    fn serve<R>(
+        listener: TcpListener,
+        tls: bool,
+        program: impl FnOnce(TcpListener, Stopped) -> R,
+    ) -> TestServer
+    where
+        R: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let address = listener.local_addr().expect("the socket has an address");
         let (stop, stopped) = oneshot::channel();
-        let shutdown = async move {
+        let stopped = Box::pin(async move {
             // A server that is dropped is stopped, too.
             let _ = stopped.await;
-        };
-        let task = tokio::spawn(run(listener, service, options, shutdown));
+        });
         TestServer {
             address,
             stop: Some(stop),
-            task,
+            task: tokio::spawn(program(listener, stopped)),
             tls,
         }
     }
@@ -198,5 +227,41 @@ impl TestCertificate {
             tls_key_file: self.key_file.clone(),
             ..Web::default()
         }
+    }
+}
+
+/// Asserts that the feature `client` of a crate of this workspace brings neither the HTTP server nor the store.
+///
+/// # Panics
+/// It does, or cargo cannot tell.
+pub fn assert_client_stands_alone(package: &str, manifest_directory: &str) {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut tree = std::process::Command::new(cargo);
+    tree.args(["tree", "--locked", "--offline", "--no-default-features"])
+        .args(["--features", "client", "-p", package])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(manifest_directory);
+    let tree = tree.output().expect("cargo can be run");
+    let errors = String::from_utf8_lossy(&tree.stderr);
+    assert!(tree.status.success(), "{errors}");
+    let tree = String::from_utf8_lossy(&tree.stdout);
+    let names: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(
+        names.contains(&"reqwest") && names.contains(&"service"),
+        "{tree}"
+    );
+    for unwanted in [
+        "actix-web",
+        "actix-http",
+        "datamanager",
+        "ost",
+        "object_store",
+        "etcd-client",
+        "utoipa",
+    ] {
+        assert!(!names.contains(&unwanted), "{unwanted}");
     }
 }
