@@ -7,6 +7,7 @@ mod executor;
 mod executors;
 mod host;
 mod lifecycle;
+mod load;
 mod logs;
 mod new_run;
 mod restarts;
