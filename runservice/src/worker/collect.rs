@@ -48,8 +48,7 @@ impl Actions {
         let missing = missing_parts(task);
         let executor_id = executor_task.executor_id.as_str();
         let executor = snapshot.get::<ExecutorDocument>(executor_id).await?;
-        let silence = self.liveness().silence_here(executor_id);
-        let is_lost = silence.is_none_or(|silence| silence >= self.settings().executor_lost_after);
+        let is_lost = self.liveness().is_lost(executor_id);
         let listen_url = executor
             .filter(|_| !is_lost)
             .map(|executor| executor.listen_url);

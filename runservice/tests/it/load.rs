@@ -59,5 +59,7 @@ async fn many_runs_end_and_each_of_their_tasks_is_executed_once() {
     assert_eq!((started.len(), different.len()), (count * 3, count * 3));
     #[expect(clippy::cast_precision_loss, reason = "it is a figure for people")]
     let per_second = (count * 3) as f64 / took.as_secs_f64();
-    eprintln!("{count} runs created in {all_created:?}, all done in {took:?}: {per_second:.0} tasks/s");
+    eprintln!(
+        "{count} runs created in {all_created:?}, all done in {took:?}: {per_second:.0} tasks/s"
+    );
 }
