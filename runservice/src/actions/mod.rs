@@ -21,6 +21,7 @@ pub(crate) use listing::{GroupQuery, RunFilter, RunQuery};
 pub(crate) use logs::{Content, LogPart};
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ struct Inner {
     wake: Wake,
     /// Held while tasks are given to executors with a limit, so that those of one process do not clash.
     assigning: Mutex<()>,
+    /// Whether an executor had a limit when they were looked at last.
+    has_limits: AtomicBool,
     /// Held while a run is created, for the same reason.
     creating: Mutex<()>,
     /// How often executors were asked in vain for logs and archives.
@@ -78,6 +81,7 @@ impl Actions {
                 configs: ConfigCache::new(),
                 wake: Wake::default(),
                 assigning: Mutex::new(()),
+                has_limits: AtomicBool::new(false),
                 creating: Mutex::new(()),
                 attempts: std::sync::Mutex::default(),
             }),
@@ -118,6 +122,14 @@ impl Actions {
 
     pub(crate) fn assigning(&self) -> &Mutex<()> {
         &self.inner.assigning
+    }
+
+    pub(crate) fn has_limits(&self) -> bool {
+        self.inner.has_limits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_limits(&self, has_limits: bool) {
+        self.inner.has_limits.store(has_limits, Ordering::Relaxed);
     }
 
     pub(crate) fn creating(&self) -> &Mutex<()> {

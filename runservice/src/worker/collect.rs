@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use futures::StreamExt;
 
+use super::pass::Done;
 use super::{Duty, Next};
 use crate::actions::Actions;
-use crate::api::{FetchPhase, RunTask};
+use crate::api::{FetchPhase, Run, RunTask, RunTaskStatus};
 use crate::executor_client::FetchError;
 use crate::objects::{Part, exists, failed, markers};
 use crate::scheduler::is_collected;
@@ -48,8 +49,7 @@ impl Actions {
         let missing = missing_parts(task);
         let executor_id = executor_task.executor_id.as_str();
         let executor = snapshot.get::<ExecutorDocument>(executor_id).await?;
-        let silence = self.liveness().silence_here(executor_id);
-        let is_lost = silence.is_none_or(|silence| silence >= self.settings().executor_lost_after);
+        let is_lost = self.liveness().is_lost(executor_id);
         let listen_url = executor
             .filter(|_| !is_lost)
             .map(|executor| executor.listen_url);
@@ -64,13 +64,21 @@ impl Actions {
                 Collected::Later(cause) => later = Some(cause),
             }
         }
-        self.note_collected(run_id, task_id, &done).await?;
-        match later {
-            None => {
+        let has_left = task_is_left(&document.run);
+        let noted = {
+            let _assigning = self.turn_to_assign(has_left && later.is_none()).await;
+            self.note_collected(run_id, task_id, &done).await?
+        };
+        if let Some(noted) = noted {
+            next = self.after_pass(&noted).await?;
+            if !next.waits.is_empty() {
+                // What a run waits for is noted when its own duty has ended.
                 next.now(Duty::Run(run_id.to_owned()));
-                next.frees = true;
-                Ok(next)
             }
+            next.frees = true;
+        }
+        match later {
+            None => Ok(next),
             Some(cause) => Err(Error::new(ErrorKind::Unavailable, cause)),
         }
     }
@@ -132,35 +140,46 @@ impl Actions {
         }
     }
 
-    /// Notes what was collected; removes the executor task if that was all.
+    /// Notes what was collected. If that was all, the executor task goes and the run is brought as far as it goes, in the same
+    /// transaction.
     async fn note_collected(
         &self,
         run_id: &str,
         task_id: &str,
         parts: &[Part],
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Done>, Error> {
         self.database()
             .write(|mut transaction| async move {
                 let Some(mut document) = transaction.get::<RunDocument>(run_id).await? else {
-                    return Ok(());
+                    return Ok(None);
                 };
                 let Some(task) = document.run.tasks.get_mut(task_id) else {
-                    return Ok(());
+                    return Ok(None);
                 };
                 for part in parts {
                     set_collected(task, *part);
                 }
-                if is_collected(task) {
-                    let executor_task = transaction.get::<ExecutorTaskDocument>(task_id).await?;
-                    if executor_task.is_some_and(|task| task.run_id == run_id) {
-                        transaction.delete::<ExecutorTaskDocument>(task_id)?;
-                    }
+                if !is_collected(task) {
+                    transaction.put(&document)?;
+                    return Ok(None);
                 }
-                transaction.put(&document)?;
-                Ok(())
+                let executor_task = transaction.get::<ExecutorTaskDocument>(task_id).await?;
+                if executor_task.is_none_or(|task| task.run_id != run_id) {
+                    // Another process was faster.
+                    return Ok(None);
+                }
+                transaction.delete::<ExecutorTaskDocument>(task_id)?;
+                let advancing = self.advance_in(&mut transaction, document, Some(task_id));
+                advancing.await.map(Some)
             })
             .await
     }
+}
+
+/// Whether there is a task that may have to be given to an executor.
+fn task_is_left(run: &Run) -> bool {
+    let mut tasks = run.tasks.values();
+    tasks.any(|task| task.status == RunTaskStatus::NotStarted)
 }
 
 /// Writes what an executor sends to its place, once all of it has come; says why it has not.

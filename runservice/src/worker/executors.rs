@@ -20,21 +20,12 @@ impl Actions {
         let mut next = Next::default();
         let mut snapshot = self.snapshot();
         let executor = Reading::get::<ExecutorDocument>(&mut snapshot, executor_id).await?;
-        let reason = match (executor, self.liveness().silence_here(executor_id)) {
-            (None, _) => DELETED,
-            (Some(_), None) => {
-                // It was registered a moment ago.
-                self.liveness().hear(executor_id);
-                next.later(
-                    Duty::Executor(executor_id.to_owned()),
-                    self.settings().executor_lost_after,
-                );
-                return Ok(next);
-            }
-            (Some(_), Some(silence)) => {
-                let left = self.settings().executor_lost_after.saturating_sub(silence);
-                if !left.is_zero() {
-                    next.later(Duty::Executor(executor_id.to_owned()), left);
+        let reason = match executor {
+            None => DELETED,
+            Some(_) => {
+                let lost_after = self.settings().executor_lost_after;
+                if let Some(again) = self.liveness().look(executor_id, lost_after) {
+                    next.later(Duty::Executor(executor_id.to_owned()), again);
                     return Ok(next);
                 }
                 LOST

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The part of the time until an executor is lost for which it is listened to once more, and its bound.
+const DOUBT_PART: u32 = 4;
+const DOUBT_MAX: Duration = Duration::from_secs(30);
+
 /// When each executor was heard of last, by this process or, through the store, by another one.
 ///
 /// It is measured with this process's steady clock: what clocks of executors or other machines say has no part in it. Silence
@@ -20,6 +24,16 @@ struct Heard {
     at: Instant,
     /// How old the last report was at that time: what is known of an executor that only the store tells of.
     age: Duration,
+    doubt: Doubt,
+}
+
+/// What is thought of an executor that has been silent for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    /// It was found silent. This process itself may have been stopped all the time, so it is listened to once more.
+    Since(Instant),
+    Lost,
 }
 
 impl Liveness {
@@ -32,6 +46,7 @@ impl Liveness {
         let heard = Heard {
             at: Instant::now(),
             age: Duration::ZERO,
+            doubt: Doubt::None,
         };
         self.lock().insert(executor_id.to_owned(), heard);
     }
@@ -41,6 +56,7 @@ impl Liveness {
         let heard = Heard {
             at: Instant::now(),
             age,
+            doubt: Doubt::None,
         };
         self.lock().entry(executor_id.to_owned()).or_insert(heard);
     }
@@ -59,10 +75,39 @@ impl Liveness {
         Some(heard.at.elapsed().saturating_add(heard.age))
     }
 
-    /// For how long this process has listened to an executor in vain.
-    pub(crate) fn silence_here(&self, executor_id: &str) -> Option<Duration> {
-        let heard = self.lock().get(executor_id).copied()?;
-        Some(heard.at.elapsed())
+    /// Looks whether an executor is lost: it has been listened to for `lost_after` in vain, and then for a quarter of that once
+    /// more. Returns when to look again if it is not, and nothing if it is.
+    pub(crate) fn look(&self, executor_id: &str, lost_after: Duration) -> Option<Duration> {
+        let mut known = self.lock();
+        let Some(heard) = known.get_mut(executor_id) else {
+            return Some(lost_after);
+        };
+        let left = lost_after.saturating_sub(heard.at.elapsed());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        let doubt_time = (lost_after / DOUBT_PART).min(DOUBT_MAX);
+        match heard.doubt {
+            Doubt::None => {
+                heard.doubt = Doubt::Since(Instant::now());
+                Some(doubt_time)
+            }
+            Doubt::Since(since) if since.elapsed() < doubt_time => {
+                Some(doubt_time.saturating_sub(since.elapsed()))
+            }
+            Doubt::Since(_) | Doubt::Lost => {
+                heard.doubt = Doubt::Lost;
+                None
+            }
+        }
+    }
+
+    /// Whether an executor was found lost and has not been heard of since.
+    pub(crate) fn is_lost(&self, executor_id: &str) -> bool {
+        let known = self.lock();
+        known
+            .get(executor_id)
+            .is_some_and(|heard| heard.doubt == Doubt::Lost)
     }
 }
 
@@ -83,8 +128,8 @@ mod tests {
         );
         assert!(
             liveness
-                .silence_here("a")
-                .is_some_and(|silence| silence < MINUTE)
+                .look("a", MINUTE)
+                .is_some_and(|left| left > MINUTE / 2)
         );
         liveness.hear("a");
         liveness.know("a", MINUTE * 2);
@@ -94,6 +139,23 @@ mod tests {
                 .is_some_and(|silence| silence < MINUTE)
         );
         liveness.forget("a");
-        assert_eq!(liveness.silence_here("a"), None);
+        assert_eq!(liveness.silence("a"), None);
+    }
+
+    #[test]
+    fn an_executor_is_lost_when_it_was_listened_to_twice_in_vain() {
+        let liveness = Liveness::default();
+        let lost_after = Duration::from_millis(8);
+        liveness.hear("a");
+        std::thread::sleep(lost_after);
+        // As long as that this process may have been stopped.
+        let again = liveness.look("a", lost_after).unwrap();
+        assert!(again <= lost_after && !liveness.is_lost("a"));
+        std::thread::sleep(again);
+        assert_eq!(liveness.look("a", lost_after), None);
+        assert!(liveness.is_lost("a"));
+        liveness.hear("a");
+        assert!(!liveness.is_lost("a"));
+        assert!(liveness.look("a", Duration::from_secs(60)).is_some());
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datamanager::{Query, ScanOptions, Transaction};
 use service::api::Time;
+use tokio::sync::MutexGuard;
 
 use super::{Duty, Next, PEER_COLLECT_DELAY};
 use crate::Error;
@@ -31,7 +32,7 @@ struct Plan {
 }
 
 /// What a pass has changed.
-struct Done {
+pub(super) struct Done {
     document: RunDocument,
     plan: Plan,
     given: Given,
@@ -54,7 +55,7 @@ impl Actions {
         let Some(mut document) = Reading::get::<RunDocument>(&mut snapshot, run_id).await? else {
             return Ok(Next::default());
         };
-        let plan = self.plan(&mut document).await?;
+        let plan = self.plan(&mut document, None).await?;
         let changes = &plan.changes;
         let mut next = Next::default();
         let required: BTreeSet<Requirements> = changes
@@ -79,50 +80,53 @@ impl Actions {
             return Ok(next);
         }
         let done = {
-            let _assigning = match has_room {
-                true => Some(self.assigning().lock().await),
-                false => None,
-            };
+            let _assigning = self.turn_to_assign(has_room).await;
             self.database()
-                .write(|mut transaction| {
-                    let (actions, run_id) = (self.clone(), run_id.to_owned());
-                    async move { actions.pass_in(&mut transaction, &run_id).await }
+                .write(|mut transaction| async move {
+                    let document = transaction.get::<RunDocument>(run_id).await?;
+                    match document {
+                        Some(document) => {
+                            let advancing = self.advance_in(&mut transaction, document, None);
+                            advancing.await.map(Some)
+                        }
+                        None => Ok(None),
+                    }
                 })
                 .await?
         };
-        let Some(done) = done else {
-            return Ok(next);
-        };
-        self.after_pass(&done).await?;
-        next.waits = done.given.waits.iter().cloned().collect();
-        // Who comes next may fit, too.
-        next.frees = !done.given.tasks.is_empty();
-        if done.given.has_foreign {
-            next.later(Duty::Run(run_id.to_owned()), FOREIGN_TASK_PAUSE);
+        match done {
+            Some(done) => self.after_pass(&done).await,
+            None => Ok(next),
         }
-        if !done.plan.changes.events.is_empty() {
-            next.now(Duty::Publish);
+    }
+
+    /// A turn for giving tasks to executors, if there may be some to give and any executor has a limit: those who take turns do
+    /// not clash over it.
+    pub(super) async fn turn_to_assign(&self, may_give: bool) -> Option<MutexGuard<'_, ()>> {
+        match may_give && self.has_limits() {
+            true => Some(self.assigning().lock().await),
+            false => None,
         }
-        follow_up(&done.document, &done.plan, true, &mut next);
-        Ok(next)
     }
 
     /// What is to be done with a run, which is changed to what it will be.
     ///
     /// The executor tasks are read from a snapshot that is not older than what the caller's transaction has read. They change
-    /// in number only with the run, which the transaction has read, and their reports can be taken over later as well.
-    async fn plan(&self, document: &mut RunDocument) -> Result<Plan, Error> {
+    /// in number only with the run, which the transaction has read, and their reports can be taken over later as well. `gone` is
+    /// one that the transaction removes.
+    async fn plan(&self, document: &mut RunDocument, gone: Option<&str>) -> Result<Plan, Error> {
         let mut snapshot = self.snapshot();
         let config = self.run_config(&mut snapshot, &document.id).await?;
         let executor_tasks = match document.run.archived {
             true => BTreeMap::new(),
             false => {
                 let query = Query::by("run").equal(document.id.as_str());
-                let tasks = snapshot.list::<ExecutorTaskDocument>(&query).await?;
-                tasks
-                    .into_iter()
-                    .map(|task| (task.id.clone(), task))
-                    .collect()
+                let tasks = snapshot
+                    .list::<ExecutorTaskDocument>(&query)
+                    .await?
+                    .into_iter();
+                let tasks = tasks.filter(|task| gone != Some(task.id.as_str()));
+                tasks.map(|task| (task.id.clone(), task)).collect()
             }
         };
         let situation = Situation {
@@ -139,20 +143,21 @@ impl Actions {
         })
     }
 
-    async fn pass_in(
+    /// Brings a run as far as it goes, in a transaction that has read it. `gone` is an executor task that the transaction
+    /// removes; then the run is written in any case.
+    pub(super) async fn advance_in(
         &self,
         transaction: &mut Transaction,
-        run_id: &str,
-    ) -> Result<Option<Done>, Error> {
-        let Some(mut document) = transaction.get::<RunDocument>(run_id).await? else {
-            return Ok(None);
-        };
-        let plan = self.plan(&mut document).await?;
+        mut document: RunDocument,
+        gone: Option<&str>,
+    ) -> Result<Done, Error> {
+        let run_id = &document.id.clone();
+        let plan = self.plan(&mut document, gone).await?;
         let given = self.give(transaction, run_id, &plan).await?;
         let mut stopped = Vec::new();
         for id in &plan.changes.stop {
             let task = transaction.get::<ExecutorTaskDocument>(id).await?;
-            if let Some(mut task) = task.filter(|task| !task.stop && task.run_id == run_id) {
+            if let Some(mut task) = task.filter(|task| !task.stop && task.run_id == *run_id) {
                 task.stop = true;
                 transaction.put(&task)?;
                 stopped.push(task);
@@ -162,15 +167,15 @@ impl Actions {
             document.note_event(transaction, *phase, *result)?;
         }
         // Also where the run stays what it is: whoever creates executor tasks writes it.
-        if plan.changes.is_changed || !given.tasks.is_empty() {
+        if plan.changes.is_changed || !given.tasks.is_empty() || gone.is_some() {
             transaction.put(&document)?;
         }
-        Ok(Some(Done {
+        Ok(Done {
             document,
             plan,
             given,
             stopped,
-        }))
+        })
     }
 
     /// Gives the tasks that can start to executors, as far as there are any.
@@ -239,10 +244,12 @@ impl Actions {
         let snapshot = self.snapshot();
         let mut executors = snapshot.documents::<ExecutorDocument>(&ScanOptions::new())?;
         let mut candidates = Vec::new();
+        let mut has_limits = false;
         while let Some(executor) = executors.next().await? {
             let Some(silence) = self.liveness().silence(&executor.id) else {
                 continue;
             };
+            has_limits |= executor.active_tasks_limit > 0;
             let report = snapshot.get::<ExecutorReportDocument>(&executor.id).await?;
             let reported = report.map_or(0, |report| report.active_tasks);
             let active_tasks = match executor.active_tasks_limit {
@@ -262,11 +269,12 @@ impl Actions {
                 silence,
             });
         }
+        self.note_limits(has_limits);
         Ok(candidates)
     }
 
-    /// Tells executors at once what they would find when they ask next.
-    async fn after_pass(&self, done: &Done) -> Result<(), Error> {
+    /// Tells executors at once what they would find when they ask next; returns what follows.
+    pub(super) async fn after_pass(&self, done: &Done) -> Result<Next, Error> {
         let snapshot = self.snapshot();
         for task in done.given.tasks.iter().chain(&done.stopped) {
             let executor = snapshot.get::<ExecutorDocument>(&task.executor_id).await?;
@@ -277,7 +285,20 @@ impl Actions {
                     .push(self.instance(), &executor.listen_url, whole);
             }
         }
-        Ok(())
+        let mut next = Next {
+            waits: done.given.waits.iter().cloned().collect(),
+            // Who comes next may fit, too.
+            frees: !done.given.tasks.is_empty(),
+            ..Next::default()
+        };
+        if done.given.has_foreign {
+            next.later(Duty::Run(done.document.id.clone()), FOREIGN_TASK_PAUSE);
+        }
+        if !done.plan.changes.events.is_empty() {
+            next.now(Duty::Publish);
+        }
+        follow_up(&done.document, &done.plan, true, &mut next);
+        Ok(next)
     }
 }
 

@@ -10,6 +10,7 @@ mod groups;
 mod host;
 mod large;
 mod lifecycle;
+mod load;
 mod logs;
 mod new_run;
 mod outages;
