@@ -17,15 +17,20 @@ fn outage() -> Duration {
 }
 
 async fn with_faults(faults: ProxyFaults) {
-    let storage = S3Server::start().unwrap();
-    let proxy = TcpProxy::start(storage.address(), 1).unwrap();
+    // They have runtimes of their own.
+    let started = std::thread::spawn(|| {
+        let storage = S3Server::start().unwrap();
+        let proxy = TcpProxy::start(storage.address(), 1).unwrap();
+        (storage, proxy)
+    });
+    let (storage, proxy) = started.join().unwrap();
     let [(_, access_key), (_, secret)] = storage.environment();
     let server = Server::with(|settings| {
         let place = &mut settings.server.object_storage;
         place.kind = "s3".to_owned();
         place.endpoint = proxy.endpoint();
         place.bucket = storage.url("").split('/').nth(2).unwrap().to_owned();
-        place.location = "us-east-1".to_owned();
+        place.location = "eu-test-1".to_owned();
         place.access_key = access_key.to_owned();
         place.secret_access_key = secret.to_owned();
     })

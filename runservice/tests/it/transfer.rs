@@ -81,7 +81,9 @@ async fn fill(client: &Client) -> String {
     faulty.setup_errors = vec!["no".to_owned()];
     let faulty = client.create_run(&faulty).await.unwrap().run.unwrap();
     client.wait_for_end(&faulty.id).await;
-    drop(executor);
+    let executor_id = executor.id().to_owned();
+    executor.vanish().await;
+    client.delete_executor(&executor_id).await.unwrap();
     let waiting = client
         .add_run(GROUP, [task("waits").needs_approval()])
         .await;
