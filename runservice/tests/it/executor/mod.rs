@@ -72,8 +72,6 @@ struct Faults {
     frozen: AtomicBool,
     /// Reports that a task runs are lost.
     loses_running: AtomicBool,
-    /// No report is sent.
-    loses_reports: AtomicBool,
     /// So many answers with logs and archives are cut in the middle.
     cuts: Mutex<u32>,
     /// What requests for logs and archives are answered with instead, and how often.
@@ -189,14 +187,6 @@ impl Executor {
             .faults
             .loses_running
             .store(true, Ordering::SeqCst);
-    }
-
-    /// Sends no reports of tasks.
-    pub(crate) fn lose_reports(&self, lost: bool) {
-        self.shared
-            .faults
-            .loses_reports
-            .store(lost, Ordering::SeqCst);
     }
 
     /// Cuts so many answers with logs and archives in the middle.
@@ -335,8 +325,7 @@ impl Shared {
     async fn report(&self, task: ExecutorTask) {
         self.thawed().await;
         let is_running = task.status.phase == ExecutorTaskPhase::Running;
-        let is_lost = self.faults.loses_reports.load(Ordering::SeqCst)
-            || (is_running && self.faults.loses_running.load(Ordering::SeqCst));
+        let is_lost = is_running && self.faults.loses_running.load(Ordering::SeqCst);
         if !is_lost {
             // Sent again later.
             let _ = self.client().report_task(&self.options.id, &task).await;
