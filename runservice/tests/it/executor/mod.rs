@@ -86,6 +86,8 @@ struct Shared {
     client: Mutex<Client>,
     tasks: Tasks,
     faults: Faults,
+    /// Where tasks are executed; not on a thread of the server, whose end would end connections of the client.
+    runtime: tokio::runtime::Handle,
 }
 
 /// An executor that runs until it is dropped.
@@ -106,6 +108,7 @@ impl Executor {
             client: Mutex::new(client.clone()),
             tasks: Tasks::default(),
             faults: Faults::default(),
+            runtime: tokio::runtime::Handle::current(),
         });
         let server = serve::start(listener, shared.clone());
         shared.tell().await.unwrap();
@@ -369,7 +372,7 @@ impl Shared {
             return;
         };
         let shared = self.clone();
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             shared.report_of(&local).await;
             if !local.executor_task().status.phase.is_finished() {
                 shared.tasks.note_start(&local);
