@@ -37,6 +37,24 @@ pub(crate) struct RunFilter {
     pub(crate) results: Vec<String>,
     /// In one of these groups, or below one; empty for any.
     pub(crate) groups: Vec<String>,
+    /// With greater numbers than this, or with smaller ones.
+    pub(crate) counters: Option<Counters>,
+}
+
+/// Numbers of runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counters {
+    Above(u64),
+    Below(u64),
+}
+
+impl Counters {
+    fn have(self, counter: u64) -> bool {
+        match self {
+            Counters::Above(bound) => counter > bound,
+            Counters::Below(bound) => counter < bound,
+        }
+    }
 }
 
 impl RunFilter {
@@ -45,7 +63,9 @@ impl RunFilter {
         let is_one = |accepted: &[String], name: &str| {
             accepted.is_empty() || accepted.iter().any(|accepted| accepted == name)
         };
-        is_one(&self.phases, run.phase.as_str())
+        self.counters
+            .is_none_or(|counters| counters.have(run.counter))
+            && is_one(&self.phases, run.phase.as_str())
             && is_one(&self.results, run.result.as_str())
             && (self.groups.is_empty() || self.groups.iter().any(|group| document.is_within(group)))
     }
@@ -122,6 +142,11 @@ impl Actions {
             phases: query.phases.clone(),
             results: query.results.clone(),
             groups: vec![query.group.clone()],
+            counters: match (query.start, query.ascending) {
+                (0, _) => None,
+                (start, true) => Some(Counters::Above(start)),
+                (start, false) => Some(Counters::Below(start)),
+            },
         };
         let start = match query.start {
             0 => String::new(),
@@ -179,8 +204,8 @@ impl Place<'_> {
     }
 }
 
-/// The id behind which the runs of a group come that are numbered behind `counter`: numbers and ids rise together. Where a
-/// group has no root of its own, numbers say nothing, and it is the beginning.
+/// An id behind which all runs of a group come that are numbered behind `counter`: numbers and ids rise together below one
+/// root. Where a group has no root of its own it is the beginning.
 async fn place_of(
     snapshot: &mut Snapshot,
     group: &str,

@@ -31,6 +31,7 @@ pub(super) async fn list(Opened(state): Opened<State>, parameters: Parameters) -
             phases: parameters.values("phase"),
             results: parameters.values("result"),
             groups: parameters.values("group"),
+            counters: None,
         },
         last_run: parameters.flag("lastrun"),
         start: parameters.value("start").to_owned(),

@@ -42,7 +42,7 @@ use waiting::Waiting;
 /// When it is looked at what another process has changed, in case that one is gone.
 const PEER_DELAY: Duration = Duration::from_secs(2);
 /// The same for logs and archives that another process may be collecting.
-const PEER_COLLECT_DELAY: Duration = Duration::from_secs(30);
+const PEER_COLLECT_DELAY: Duration = Duration::from_secs(10);
 /// Duties that are done at once, at most; and those that move logs and archives.
 const WORK_MAX: usize = 32;
 const TRANSFERS_MAX: usize = 16;

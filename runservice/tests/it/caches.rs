@@ -1,10 +1,10 @@
 //! Caches.
 
 use bytes::Bytes;
-use futures::{TryStreamExt, stream};
+use futures::stream;
 use runservice::client::Client;
 
-use crate::host::{Server, assert_not_found, assert_refused};
+use crate::host::{Server, assert_not_found, assert_refused, whole};
 
 async fn put(client: &Client, key: &str, content: &'static str) -> bool {
     let content = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(
@@ -14,20 +14,12 @@ async fn put(client: &Client, key: &str, content: &'static str) -> bool {
 }
 
 async fn get(client: &Client, key: &str) -> String {
-    let pieces: Vec<Bytes> = client
-        .cache(key)
-        .await
-        .unwrap()
-        .try_collect()
-        .await
-        .unwrap();
-    String::from_utf8(pieces.concat()).unwrap()
+    String::from_utf8(whole(client.cache(key).await.unwrap()).await).unwrap()
 }
 
 async fn get_with_prefix(client: &Client, prefix: &str) -> String {
-    let stream = client.cache_with_prefix(prefix).await.unwrap();
-    let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
-    String::from_utf8(pieces.concat()).unwrap()
+    let cache = client.cache_with_prefix(prefix).await.unwrap();
+    String::from_utf8(whole(cache).await).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
 use runservice::api::{Run, RunConfig, RunPhase, RunResponse, RunTask};
 use runservice::client::Client;
 use runservice::{Error, ErrorKind, Settings};
@@ -67,6 +69,18 @@ pub(crate) fn settings(directory: &Path) -> Settings {
     settings.server.data_dir = directory.join("data");
     settings.server.workers = 2;
     settings
+}
+
+/// A number from the environment, for more than tests do by themselves.
+pub(crate) fn count_from(name: &str, default: usize) -> usize {
+    let count = std::env::var(name).ok();
+    count.map_or(default, |count| count.parse().unwrap())
+}
+
+/// All bytes of a log, an archive or a cache.
+pub(crate) async fn whole(stream: impl Stream<Item = Result<Bytes, Error>>) -> Vec<u8> {
+    let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
+    pieces.concat()
 }
 
 pub(crate) fn assert_kind<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorKind) {

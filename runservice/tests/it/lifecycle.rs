@@ -1,11 +1,10 @@
 //! Runs from their creation to their end.
 
-use futures::TryStreamExt;
 use runservice::api::{DependCondition, RunPhase, RunResult};
 use runservice::client::{LogStep, TaskLog};
 
 use crate::executor::{Executor, Script};
-use crate::host::{Look, Server};
+use crate::host::{Look, Server, whole};
 use crate::new_run::{Create, task};
 
 const GROUP: &str = "/project/p1/branch/master";
@@ -32,13 +31,11 @@ async fn a_run_is_executed_and_its_logs_and_archives_are_kept() {
             task: &run.task_id("a"),
             step,
         };
-        let pieces: Vec<bytes::Bytes> =
-            client.log(&log).await.unwrap().try_collect().await.unwrap();
-        assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+        let kept = whole(client.log(&log).await.unwrap()).await;
+        assert_eq!(String::from_utf8(kept).unwrap(), expected);
     }
     let archive = client.archive(&run.task_id("a"), 1).await.unwrap();
-    let archive: Vec<bytes::Bytes> = archive.try_collect().await.unwrap();
-    assert_eq!(archive.concat(), crate::executor::archive_of("a", 1));
+    assert_eq!(whole(archive).await, crate::executor::archive_of("a", 1));
 }
 
 /// The first vector of our own: what handles a failure runs, and what needs a success does not.

@@ -2,23 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
-use runservice::Error;
+use futures::StreamExt;
 use runservice::api::{FetchPhase, RunTaskStatus};
 use runservice::client::{Client, LogStep, TaskLog};
 use service::testing::wait_until;
 
 use crate::executor::{Ending, Executor, Script, archive_of};
-use crate::host::{Look, Server, assert_not_found, assert_refused};
+use crate::host::{Look, Server, assert_not_found, assert_refused, whole};
 use crate::new_run::{Create, task};
 
 const GROUP: &str = "/project/p1/branch/master";
-
-async fn whole(stream: impl Stream<Item = Result<Bytes, Error>>) -> Vec<u8> {
-    let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
-    pieces.concat()
-}
 
 fn log<'a>(run: &'a str, task: &'a str, step: u32) -> TaskLog<'a> {
     TaskLog {

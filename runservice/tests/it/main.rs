@@ -3,12 +3,22 @@
 
 mod caches;
 mod dependencies;
+mod events;
 mod executor;
 mod executors;
+mod groups;
 mod host;
+mod large;
 mod lifecycle;
 mod load;
 mod logs;
 mod new_run;
+mod outages;
+mod process;
+mod processes;
+mod queries;
 mod restarts;
+mod several;
 mod stopping;
+mod transfer;
+mod wire;

@@ -155,12 +155,13 @@ impl Executor {
         self.shared.tasks.known()
     }
 
-    /// Whether a task with this name is being executed.
+    /// Whether the first step of a task with this name is being executed.
     pub(crate) fn is_running(&self, name: &str) -> bool {
-        self.shared
-            .tasks
-            .find(name)
-            .is_some_and(|task| task.executor_task().status.phase == ExecutorTaskPhase::Running)
+        self.shared.tasks.find(name).is_some_and(|task| {
+            let status = task.executor_task().status;
+            let first = status.steps.first().and_then(|step| step.phase);
+            first == Some(ExecutorTaskPhase::Running)
+        })
     }
 
     /// Has a task that is held end.
