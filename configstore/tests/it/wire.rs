@@ -262,59 +262,9 @@ async fn no_origin_is_let_in() {
 
 /// Every route of the reference is in the description, and nothing else but those of operations.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_description_names_every_route_and_its_parameters() {
+async fn the_description_names_every_route_and_is_the_one_that_is_checked_in() {
     let server = Server::new().await;
-    let (_, _, body) = send(&server, Method::GET, "/openapi.json", "").await;
-    let document: Value = serde_json::from_str(&body).unwrap();
-    let mut operations = 0;
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let Some(rest) = path.strip_prefix("/api/v1alpha/") else {
-            continue;
-        };
-        if [
-            "maintenance",
-            "export",
-            "import",
-            "instances",
-            "openapi.json",
-        ]
-        .contains(&rest)
-        {
-            continue;
-        }
-        for operation in item.as_object().unwrap().values() {
-            operations += 1;
-            for name in rest.split('/').filter_map(|part| part.strip_prefix('{')) {
-                let name = name.strip_suffix('}').unwrap();
-                let parameters = operation["parameters"].as_array().unwrap();
-                let count = parameters
-                    .iter()
-                    .filter(|one| one["name"] == name && one["in"] == "path")
-                    .count();
-                assert_eq!(count, 1, "{path} {name}");
-            }
-            assert!(operation["responses"]["400"].is_object());
-        }
-    }
-    assert_eq!(operations, 49);
-}
-
-/// The description is kept beside the code, so that a change of the API is seen in review.
-///
-/// With DM_UPDATE=1 the file is written instead.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_description_is_the_one_that_is_checked_in() {
-    let server = Server::new().await;
-    let (_, _, body) = send(&server, Method::GET, "/openapi.json", "").await;
-    let document: Value = serde_json::from_str(&body).unwrap();
-    let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-    if std::env::var_os("DM_UPDATE").is_some() {
-        std::fs::write(file, &text).unwrap();
-    }
-    let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(
-        text == expected,
-        "the API has changed: run this test with DM_UPDATE=1 and look at the difference"
-    );
+    service::testing::assert_description_is_complete(server.url(), 49).await;
+    let directory = env!("CARGO_MANIFEST_DIR");
+    service::testing::assert_description_is_checked_in(server.url(), directory).await;
 }

@@ -18,6 +18,7 @@ mod process;
 mod processes;
 mod queries;
 mod restarts;
+mod retention;
 mod several;
 mod stopping;
 mod transfer;

@@ -16,6 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Process {
     child: Child,
+    url: String,
     client: Client,
 }
 
@@ -47,18 +48,23 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let client = Client::builder(format!("http://{address}"))
-            .build()
-            .unwrap();
+        let url = format!("http://{address}");
+        let client = Client::builder(&url).build().unwrap();
         wait_until("the process is ready", async || {
             client.operations().ready().await.is_ok()
         })
         .await;
-        Process { child, client }
+        Process { child, url, client }
     }
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// A client for an executor, which does not wait for long when the process is frozen.
+    pub(crate) fn impatient_client(&self) -> Client {
+        let builder = Client::builder(&self.url).timeout(Duration::from_secs(2));
+        builder.build().unwrap()
     }
 
     fn signal(&self, signal: Signal) {

@@ -232,7 +232,7 @@ async fn two_instances_do_nothing_twice_and_one_goes_on_when_the_other_is_frozen
     let pair = Pair::new().await;
     let (first, second) = (pair.one.client(), pair.two.client());
     let at_first = Executor::start(
-        first,
+        &pair.one.impatient_client(),
         Options {
             limit: 4,
             ..Options::default()

@@ -25,11 +25,16 @@ fn settings_of(directory: &std::path::Path, name: &str, etcd: &Etcd) -> Settings
 /// The largest value in etcd.
 fn largest_value(etcd: &Etcd) -> usize {
     use base64::Engine;
-    let all = etcd.etcdctl(&["get", "", "--from-key", "--write-out=json"]).unwrap();
+    let all = etcd
+        .etcdctl(&["get", "", "--from-key", "--write-out=json"])
+        .unwrap();
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     let values = all["kvs"].as_array().unwrap().iter().map(|entry| {
         let value = entry["value"].as_str().unwrap_or_default();
-        base64::engine::general_purpose::STANDARD.decode(value).unwrap().len()
+        base64::engine::general_purpose::STANDARD
+            .decode(value)
+            .unwrap()
+            .len()
     });
     values.max().unwrap_or_default()
 }
@@ -50,7 +55,11 @@ async fn two_instances_share_an_etcd_in_which_nothing_large_sits() {
     let executor = Executor::with(&second.client(), |_| Script::default()).await;
     let mut ids = Vec::new();
     for number in 0..6 {
-        let client = if number % 2 == 0 { first.client() } else { second.client() };
+        let client = if number % 2 == 0 {
+            first.client()
+        } else {
+            second.client()
+        };
         let group = format!("/project/p2/branch/b{}", number % 3);
         let tasks = [task("a").saves(), task("b").after("a").restores()];
         ids.push(client.add_run(&group, tasks).await.run.id);

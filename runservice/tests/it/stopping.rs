@@ -191,3 +191,63 @@ async fn a_cancelled_run_is_never_started_and_is_archived() {
     let second = client.look(&second.run.id).await;
     assert_eq!(second.outcome(), "cancelled unknown second:notstarted");
 }
+
+/// Field case CI-26: whoever cancels at any moment gets a run that is cancelled and has never started, or one that has started
+/// and can be stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_at_any_moment_is_cancelled_or_can_be_stopped() {
+    let server = Server::new().await;
+    let client = server.client();
+    let executor = Executor::with(&client, |_| Script::held()).await;
+    let mut cancelled = Vec::new();
+    for number in 0..20 {
+        let group = format!("/project/p1/branch/b{number}");
+        let run = client.add_run(&group, [task(&format!("t{number}"))]).await;
+        let id = run.run.id.clone();
+        tokio::time::sleep(Duration::from_micros(number * 700)).await;
+        let expected = match client.cancel_run(&id, "").await {
+            Ok(()) => {
+                cancelled.push(run.task_id(&format!("t{number}")));
+                "cancelled unknown"
+            }
+            Err(_) => {
+                client.stop_run(&id, "").await.unwrap();
+                "finished stopped"
+            }
+        };
+        let run = client.wait_for_end(&id).await;
+        assert!(run.outcome().starts_with(expected), "{}", run.outcome());
+    }
+    let started = executor.started_ids();
+    assert!(cancelled.iter().all(|id| !started.contains(id)));
+}
+
+/// Field case CI-07: an executor that was restarted before it stopped a task does not know it any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_a_task_that_its_executor_has_forgotten() {
+    let server = Server::new().await;
+    let client = server.client();
+    let executor = Executor::with(&client, |_| Script::held()).await;
+    let run = client
+        .add_run(GROUP, [task("a"), task("b").after("a")])
+        .await;
+    let id = run.run.id.clone();
+    client
+        .wait_for(&id, "a runs", |run| {
+            run.task("a").status == RunTaskStatus::Running
+        })
+        .await;
+    executor.freeze(true);
+    client.stop_run(&id, "").await.unwrap();
+    executor.forget();
+    executor.freeze(false);
+    let run = client.wait_for_end(&id).await;
+    let task = run.task("a").status;
+    assert!(
+        matches!(task, RunTaskStatus::Failed | RunTaskStatus::Stopped),
+        "{}",
+        run.outcome()
+    );
+    assert_eq!(run.task("b").status, RunTaskStatus::Skipped);
+    assert_eq!(executor.started(), ["a"]);
+}

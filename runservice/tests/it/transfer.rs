@@ -6,14 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream;
+use runservice::Error;
 use runservice::api::RunCreateRequest;
 use runservice::client::{Client, LogStep, RunsQuery, TaskLog};
-use runservice::{Error, ErrorKind};
 use serde_json::{Value, json};
 use service::testing::wait_until;
 
 use crate::executor::{Executor, Script};
-use crate::host::{Look, Server, assert_kind, assert_refused, settings, whole};
+use crate::host::{Look, Server, assert_not_found, assert_refused, settings, whole};
 use crate::new_run::{Create, request, task};
 
 const GROUP: &str = "/project/p1/branch/master";
@@ -116,15 +116,13 @@ async fn an_export_of_agola_is_the_same_after_an_import_and_numbers_go_on() {
     assert_eq!(counter.unwrap().2, json!(4));
     let other = Server::new().await;
     let other_client = other.client();
-    let replaced = other_client.add_run(GROUP, [task("replaced")]).await;
+    let replaced = "/project/replaced/branch/b";
+    other_client.add_run(replaced, [task("a")]).await;
     import_in_maintenance(&other_client, exported.clone())
         .await
         .unwrap();
     assert!(export(&other_client, "agola").await == exported);
-    assert_kind(
-        other_client.run(&replaced.run.id, &[]).await,
-        ErrorKind::NotFound,
-    );
+    assert_not_found(other_client.group_run(replaced, 1, &[]).await);
     let ended = other_client.runs(&RunsQuery::default()).await.unwrap().runs;
     let next = other_client.add_run(GROUP, [task("next")]).await;
     assert_eq!(next.run.counter, 5);
@@ -173,7 +171,7 @@ async fn an_import_with_what_is_not_known_is_refused_and_changes_nothing() {
     import_in_maintenance(&client, entry("run", id, archived))
         .await
         .unwrap();
-    assert_kind(client.run(&run.run.id, &[]).await, ErrorKind::NotFound);
+    assert_not_found(client.run(&run.run.id, &[]).await);
 }
 
 /// A native export has all of it: what was under way goes on.

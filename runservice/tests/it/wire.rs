@@ -369,3 +369,40 @@ async fn an_unknown_path_of_the_api_is_a_bad_request() {
     let url = format!("{}/none", server.url());
     assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
 }
+
+/// Every route of the reference is in the description, and nothing else but those of operations.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_names_every_route_and_is_the_one_that_is_checked_in() {
+    let server = Server::new().await;
+    service::testing::assert_description_is_complete(&server.url(), 20).await;
+    let directory = env!("CARGO_MANIFEST_DIR");
+    service::testing::assert_description_is_checked_in(&server.url(), directory).await;
+}
+
+/// Field case CI-25: a body that is too large or too deep is refused, whatever it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_body_is_refused() {
+    let server =
+        Server::with(|settings| settings.server.limits.json_bytes_max = 1_024 * 1_024).await;
+    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(1_024 * 1_024));
+    let deep = format!("{{\"annotations\":{}", "[".repeat(500_000));
+    for (body, status) in [(large, 413), (deep, 400)] {
+        for (method, path) in [
+            (Method::POST, "/runs"),
+            (Method::POST, "/executor/e"),
+            (Method::POST, "/executor/e/tasks/t"),
+            (Method::PUT, "/runs/none/actions"),
+        ] {
+            let response = send(&server, method, path, &body).await;
+            assert_eq!(response.status(), status, "{path}");
+        }
+    }
+    // More tasks than there may be are a setup error at once.
+    let tasks: serde_json::Map<String, Value> = (0..3_000)
+        .map(|number| (format!("t{number}"), json!({"runtime": {}})))
+        .collect();
+    let body = json!({"group": GROUP, "run_config_tasks": tasks}).to_string();
+    let created = json_of(send(&server, Method::POST, "/runs", &body).await).await;
+    assert_eq!(created["run"]["phase"], "setuperror");
+    assert!(created["run"]["tasks"].is_null());
+}

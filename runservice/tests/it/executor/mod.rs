@@ -72,8 +72,6 @@ struct Faults {
     frozen: AtomicBool,
     /// Reports that a task runs are lost.
     loses_running: AtomicBool,
-    /// No report is sent.
-    loses_reports: AtomicBool,
     /// So many answers with logs and archives are cut in the middle.
     cuts: Mutex<u32>,
     /// What requests for logs and archives are answered with instead, and how often.
@@ -88,6 +86,8 @@ struct Shared {
     client: Mutex<Client>,
     tasks: Tasks,
     faults: Faults,
+    /// Where tasks are executed; not on a thread of the server, whose end would end connections of the client.
+    runtime: tokio::runtime::Handle,
 }
 
 /// An executor that runs until it is dropped.
@@ -108,6 +108,7 @@ impl Executor {
             client: Mutex::new(client.clone()),
             tasks: Tasks::default(),
             faults: Faults::default(),
+            runtime: tokio::runtime::Handle::current(),
         });
         let server = serve::start(listener, shared.clone());
         shared.tell().await.unwrap();
@@ -189,14 +190,6 @@ impl Executor {
             .faults
             .loses_running
             .store(true, Ordering::SeqCst);
-    }
-
-    /// Sends no reports of tasks.
-    pub(crate) fn lose_reports(&self, lost: bool) {
-        self.shared
-            .faults
-            .loses_reports
-            .store(lost, Ordering::SeqCst);
     }
 
     /// Cuts so many answers with logs and archives in the middle.
@@ -335,8 +328,7 @@ impl Shared {
     async fn report(&self, task: ExecutorTask) {
         self.thawed().await;
         let is_running = task.status.phase == ExecutorTaskPhase::Running;
-        let is_lost = self.faults.loses_reports.load(Ordering::SeqCst)
-            || (is_running && self.faults.loses_running.load(Ordering::SeqCst));
+        let is_lost = is_running && self.faults.loses_running.load(Ordering::SeqCst);
         if !is_lost {
             // Sent again later.
             let _ = self.client().report_task(&self.options.id, &task).await;
@@ -380,7 +372,7 @@ impl Shared {
             return;
         };
         let shared = self.clone();
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             shared.report_of(&local).await;
             if !local.executor_task().status.phase.is_finished() {
                 shared.tasks.note_start(&local);
