@@ -14,7 +14,7 @@ use crate::store::{ExecutorDocument, ExecutorTaskDocument, Reading, RunDocument}
 use crate::{Error, ErrorKind};
 
 /// How often an executor is asked that answers, and does not give what it has; with growing pauses that is about 10 minutes.
-const ATTEMPTS_MAX: u32 = 24;
+const ATTEMPTS_MAX: u32 = 64;
 
 /// What became of a part.
 enum Collected {
@@ -22,6 +22,13 @@ enum Collected {
     Done,
     /// It has to be tried again.
     Later(String),
+}
+
+/// Which markers of a task were seen to.
+#[derive(Default)]
+struct Marked {
+    logs: bool,
+    archives: bool,
 }
 
 impl Actions {
@@ -53,11 +60,18 @@ impl Actions {
         let listen_url = executor
             .filter(|_| !is_lost)
             .map(|executor| executor.listen_url);
+        let mut marked = Marked::default();
         let mut done = Vec::new();
         let mut later = None;
         for part in missing {
             match self
-                .collect_part(run_id, task_id, part, listen_url.as_deref())
+                .collect_part(
+                    &document.id,
+                    task_id,
+                    part,
+                    listen_url.as_deref(),
+                    &mut marked,
+                )
                 .await?
             {
                 Collected::Done => done.push(part),
@@ -90,6 +104,7 @@ impl Actions {
         task_id: &str,
         part: Part,
         listen_url: Option<&str>,
+        marked: &mut Marked,
     ) -> Result<Collected, Error> {
         let ost = self.objects();
         let path = part.path(task_id)?;
@@ -111,14 +126,7 @@ impl Actions {
         let fetched = client.fetch(listen_url, task_id, part, false).await;
         let cause = match fetched {
             Ok(answer) => {
-                let [log_marker, archive_marker] = markers(task_id, run_id)?;
-                let marker = match part {
-                    Part::Archive(_) => archive_marker,
-                    Part::SetupLog | Part::StepLog(_) => log_marker,
-                };
-                if !exists(ost, &marker).await? {
-                    ost.put(&marker, Bytes::new()).await.map_err(failed)?;
-                }
+                self.mark(run_id, task_id, part, marked).await?;
                 match store(self, answer, part, task_id).await? {
                     None => {
                         self.forget_attempts(task_id, part);
@@ -138,6 +146,29 @@ impl Actions {
             true => Ok(Collected::Later(cause)),
             false => given_up(&cause),
         }
+    }
+
+    /// Sees to it that the marker which tells that a run has this kind of objects of a task is there.
+    async fn mark(
+        &self,
+        run_id: &str,
+        task_id: &str,
+        part: Part,
+        marked: &mut Marked,
+    ) -> Result<(), Error> {
+        let [log_marker, archive_marker] = markers(task_id, run_id)?;
+        let (marker, is_marked) = match part {
+            Part::Archive(_) => (archive_marker, &mut marked.archives),
+            Part::SetupLog | Part::StepLog(_) => (log_marker, &mut marked.logs),
+        };
+        if !*is_marked {
+            self.objects()
+                .put(&marker, Bytes::new())
+                .await
+                .map_err(failed)?;
+            *is_marked = true;
+        }
+        Ok(())
     }
 
     /// Notes what was collected. If that was all, the executor task goes and the run is brought as far as it goes, in the same

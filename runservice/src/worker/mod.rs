@@ -49,7 +49,7 @@ const TRANSFERS_MAX: usize = 16;
 /// The pause behind a first failure; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// No pause is longer.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether maintenance is over.
 const MAINTENANCE_LOOK: Duration = Duration::from_secs(1);
 /// How long duties may take to end when the service stops.

@@ -201,7 +201,7 @@ async fn an_export_that_fails_is_cut_off_and_not_ended() {
     let mut settings = Settings::default();
     settings.maintain = false;
     settings.data_file_bytes_max = 200_000;
-    settings.compression = datamanager::data_file::Compression::None;
+    settings.compression = Some(datamanager::data_file::Compression::None);
     let store = DataManager::builder(place.to_str().unwrap())
         .unwrap()
         .settings(settings)
