@@ -67,7 +67,7 @@ async fn a_run_of_500_tasks_is_executed() {
 }
 
 pub(crate) async fn run_with_large_environment(client: &Client) {
-    let _executor = Executor::with(client, |_| Script::default()).await;
+    let executor = Executor::with(client, |_| Script::default()).await;
     let mut new = request(
         "/project/p1/branch/b",
         [
@@ -91,6 +91,10 @@ pub(crate) async fn run_with_large_environment(client: &Client) {
     let again = client.restart(&run.run.id, true).await.unwrap();
     let again = client.wait_for_end(&again.run.id).await;
     assert_eq!(again.config.static_environment, new.static_environment);
+    // Nobody is to be given tasks who is gone.
+    let executor_id = executor.id().to_owned();
+    executor.vanish().await;
+    client.delete_executor(&executor_id).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use runservice::client::{Client, LogStep, TaskLog};
 use service::testing::wait_until;
 use tempfile::TempDir;
 
-use crate::executor::{Ending, Executor, Options, Script};
+use crate::executor::{Ending, Executor, Options, Script, archive_of};
 use crate::host::{Look, count_from, whole};
 use crate::new_run::{Create, task};
 use crate::process::{Process, free_address};
@@ -128,15 +128,20 @@ async fn a_service_that_is_killed_at_any_phase_brings_the_run_to_its_end() {
     );
     assert_eq!(executor.started(), ["a", "b", "c"]);
     service.die_and_rise().await;
-    let log = TaskLog {
-        run: &id,
-        task: &run.task_id("a"),
-        step: LogStep::Step(0),
-    };
-    assert_eq!(
-        whole(client.log(&log).await.unwrap()).await,
-        b"log of step 0 of a\n"
-    );
+    for (step, expected) in [
+        (LogStep::Setup, "setting up\n"),
+        (LogStep::Step(0), "log of step 0 of a\n"),
+    ] {
+        let log = TaskLog {
+            run: &id,
+            task: &run.task_id("a"),
+            step,
+        };
+        let kept = whole(client.log(&log).await.unwrap()).await;
+        assert_eq!(String::from_utf8(kept).unwrap(), expected);
+    }
+    let archive = client.archive(&run.task_id("a"), 1).await.unwrap();
+    assert_eq!(whole(archive).await, archive_of("a", 1));
 }
 
 /// A stop that was asked for is carried out by the next process.

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -11,6 +12,9 @@ use futures::{StreamExt, stream};
 use runservice::api::ExecutorTask;
 
 use super::Shared;
+
+/// How long a server may take to send what it has.
+const FLUSH_PAUSE: Duration = Duration::from_millis(50);
 
 /// The bytes of the archive that a step has saved.
 pub(crate) fn archive_of(task: &str, step: u32) -> Vec<u8> {
@@ -131,7 +135,11 @@ fn whole_or_cut(shared: &Shared, body: Vec<u8>) -> HttpResponse {
     }
     *cuts -= 1;
     let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-    let cut = stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
+    let cut = stream::iter([Ok(half)]).chain(stream::once(async {
+        // Otherwise the server sends nothing at all, not even the half.
+        tokio::time::sleep(FLUSH_PAUSE).await;
+        Err(std::io::Error::other("cut"))
+    }));
     HttpResponse::Ok()
         .no_chunking(u64::try_from(body.len()).unwrap())
         .streaming(cut.boxed())
