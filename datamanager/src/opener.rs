@@ -90,7 +90,14 @@ impl Opener {
                 result => return result,
             }
         }
-        self.open_once().await
+        let opened = self.open_once().await;
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::Compacted => Error::unavailable(
+                "the log is covered by data files and removed faster than it can be read from one of them on",
+            )
+            .with_source(error),
+            _ => error,
+        })
     }
 
     async fn open_once(&self) -> Result<State, Error> {

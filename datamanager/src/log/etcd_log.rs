@@ -110,6 +110,8 @@ struct Inner {
     /// The record that was sent last, while it is not known whether it stands.
     unclear: Mutex<Option<RecordId>>,
     looks: Mutex<Looks>,
+    /// When it was last known where the log ends on the object storage, on the steady clock.
+    end_known_at: Mutex<Option<Duration>>,
     /// The announcement that this process has joined last, and the one that it has objected to last.
     joined: Mutex<Option<RecordId>>,
     objected: Mutex<Option<RecordId>>,
@@ -183,6 +185,7 @@ impl EtcdLog {
             trimmed_seq: AtomicU64::new(0),
             appended_seq: AtomicU64::new(0),
             unclear: Mutex::new(None),
+            end_known_at: Mutex::new(None),
             looks: Mutex::new(Looks {
                 done_at: environment.steady_time(),
                 tried_at: environment.steady_time(),
@@ -322,8 +325,8 @@ impl Log for EtcdLog {
     }
 
     fn removal_delay(&self) -> Duration {
-        // A missing object is believed by nobody who has not asked etcd.
-        Duration::ZERO
+        // Who flushes believes for as long as `head_confirm_max` that what it knows to be the last object is the last.
+        self.inner.settings.head_confirm_max * 2
     }
 
     async fn truncate(&self, up_to: Position) -> Result<u64, Error> {

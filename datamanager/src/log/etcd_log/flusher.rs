@@ -10,8 +10,9 @@ use super::chain::OBJECT_RECORDS_MAX;
 use super::client::Failure;
 use super::held::HeldRecord;
 use super::keys::Flushed;
-use super::{Condition, Inner};
+use super::{Condition, Inner, lock};
 use crate::failpoint;
+use crate::mutation;
 use crate::wal_file::{self, ChainStart, WAL_FILE_HEADER_BYTES};
 use crate::{Error, ErrorKind, Position};
 
@@ -86,6 +87,9 @@ impl Inner {
 
     /// Brings the oldest records that are held to the object storage, behind what it has.
     pub(super) async fn flush_once(&self) -> Result<(), Error> {
+        if !self.knows_end() {
+            self.confirm_end().await?;
+        }
         let records_max = usize::try_from(OBJECT_RECORDS_MAX).unwrap_or(usize::MAX);
         let (stored, records) = self.held.next(records_max, OBJECT_BYTES_MAX);
         let Some(last) = records.last().map(|record| record.position) else {
@@ -94,7 +98,12 @@ impl Inner {
         let first_seq = stored.seq + 1;
         let content = self.encode(first_seq, &records);
         let path = ObjectPath::parse(&self.objects.key(first_seq))?;
-        let end = match self.ost.create(&path, content).await? {
+        let began = self.now();
+        let created = self.ost.create(&path, content).await?;
+        if !self.knows_end() && !self.fits_still(first_seq, created, &path).await? {
+            return Ok(());
+        }
+        let end = match created {
             Create::Created => last,
             Create::Exists => match self.found_instead(stored, &records).await? {
                 Some(end) => end,
@@ -102,6 +111,7 @@ impl Inner {
             },
         };
         failpoint::pass("flush-object-created");
+        *lock(&self.end_known_at) = Some(began);
         self.held.note_stored(end)?;
         // Whoever does not see it flushes again, and finds the object.
         if !matches!(self.condition(), Condition::Lost)
@@ -112,6 +122,49 @@ impl Inner {
         failpoint::pass("flushed-noted");
         self.trim().await;
         Ok(())
+    }
+
+    /// Whether this process knows where the log ends on the object storage. A collector removes an object only after it has known
+    /// for twice as long that data files cover it, so nothing behind that end can have come and gone.
+    fn knows_end(&self) -> bool {
+        let known_at = *lock(&self.end_known_at);
+        known_at.is_some_and(|at| self.now().saturating_sub(at) < self.settings.head_confirm_max)
+            || mutation::is("flush-without-knowing-the-end")
+    }
+
+    /// Looks where the log ends on the object storage: after a pause others may have gone on, and a collector have removed what
+    /// would be written once more here, with records behind it that nobody would look for there.
+    async fn confirm_end(&self) -> Result<(), Error> {
+        let began = self.now();
+        let (manifest, _) = self.newest_manifest().await?;
+        let end = match manifest.covered.seq <= self.held.stored().seq {
+            true => self.chain_end().await?,
+            false => self.walk_chain().await?,
+        };
+        self.note_end(&end);
+        *lock(&self.end_known_at) = Some(began);
+        Ok(())
+    }
+
+    /// Whether what was created at `path`, or found there, is a part of the log, though it took so long that the log may have gone
+    /// on meanwhile.
+    async fn fits_still(
+        &self,
+        first_seq: u64,
+        created: Create,
+        path: &ObjectPath,
+    ) -> Result<bool, Error> {
+        match created {
+            Create::Exists => Ok(false), // it may be what another process has left there in the same way
+            Create::Created => {
+                let (manifest, _) = self.newest_manifest().await?;
+                let is_covered = manifest.covered.seq >= first_seq;
+                if is_covered {
+                    self.ost.delete(path).await?;
+                }
+                Ok(!is_covered)
+            }
+        }
     }
 
     fn encode(&self, first_seq: u64, records: &[HeldRecord]) -> Bytes {
