@@ -2,7 +2,7 @@
 //!
 //! Who finds the log lost announces it by an object. Every process of the store looks for such an object every few seconds; it
 //! brings the records that it holds to the object storage and answers. One whose log is another, living one, objects. When
-//! all have answered, or time is up, a seal is put behind the last record on the object storage, and then into etcd.
+//! time is up, a seal is put behind the last record on the object storage, and then into etcd.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -273,6 +273,8 @@ impl Inner {
         let recovered = self.recover_one(what).await;
         match &recovered {
             Ok(()) => {
+                // What a watch has told before and was not applied yet, is not part of the log if nobody has saved it.
+                self.is_superseded.store(true, Ordering::SeqCst);
                 self.condition.send_replace(Condition::Unchecked);
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
@@ -287,10 +289,9 @@ impl Inner {
     }
 
     async fn recover_one(&self, what: &str) -> Result<(), Error> {
-        let others = self.session.others();
         let announcement = self.announce(what).await?;
         failpoint::pass("recovery-announced");
-        let recovered = self.join(&announcement, &others).await;
+        let recovered = self.join(&announcement).await;
         if let Err(error) = &recovered
             && error.kind() != ErrorKind::Unavailable
             && announcement.instance == self.instance
@@ -300,8 +301,11 @@ impl Inner {
         recovered
     }
 
-    /// Brings what this process holds to the object storage, waits for the others, and ends the lost log.
-    async fn join(&self, announcement: &Announcement, others: &[String]) -> Result<(), Error> {
+    /// Brings what this process holds to the object storage, waits until all others have done so, and ends the lost log.
+    ///
+    /// It waits as long as another process may acknowledge without a look, whoever has answered: who there is was known to etcd
+    /// alone, and one that is wiped or restored lists but those who have registered there again.
+    async fn join(&self, announcement: &Announcement) -> Result<(), Error> {
         let began = self.now();
         self.save_held().await?;
         failpoint::pass("held-saved");
@@ -320,12 +324,9 @@ impl Inner {
                     objection.instance
                 )));
             }
-            let has_answered =
-                |name: &String| answers.iter().any(|answer| answer.instance == *name);
-            let all = !others.is_empty() && others.iter().all(has_answered);
             let is_over = self.now().saturating_sub(began) >= self.settings.etcd_recovery_wait;
             let is_over = is_over || mutation::is("wait-for-no-answer");
-            if all || is_over || self.is_over_in_etcd().await? {
+            if is_over || self.is_over_in_etcd().await? {
                 break;
             }
             self.environment.sleep(ANSWER_INTERVAL).await;

@@ -388,7 +388,7 @@ fn who_recovers_waits_for_what_a_slower_process_holds() {
     let Some(mut place) = place_without_flushes() else {
         return;
     };
-    place.settings.etcd_recovery_wait = Duration::from_secs(15);
+    place.settings.etcd_recovery_wait = Duration::from_secs(8);
     let proxy = TcpProxy::start(place.etcd.address(0), 3).unwrap();
     run(async {
         let way = FaultInjectingStore::new(place.objects.clone(), 3);

@@ -103,6 +103,15 @@ fn a_store_whose_log_is_removed_while_it_is_opened_may_be_opened_again() {
     run(Kind::Etcd, 501_166);
 }
 
+/// etcd was restored to a backup. The processes that had registered there again took each other for all that there were, and ended
+/// the log as soon as both had answered, without what a third one held and had acknowledged. One of them then applied a record
+/// that its watch had told before, behind the seal.
+#[cfg(feature = "etcd")]
+#[test]
+fn a_recovery_waits_also_for_those_whom_etcd_does_not_list_any_more() {
+    run(Kind::Etcd, 500_919);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {

@@ -153,7 +153,7 @@ fn an_etcd_that_is_wiped_again_while_it_is_recovered_loses_nothing() {
     let Some(mut deployment) = start_without_flushes() else {
         return;
     };
-    deployment.task.tuning.recovery_wait = Duration::from_secs(30);
+    deployment.task.tuning.recovery_wait = Duration::from_secs(8);
     deployment.start_workers(&["a", "b", "silent"]);
     deployment.wait_for_commits(10);
     deployment.pause("silent");
