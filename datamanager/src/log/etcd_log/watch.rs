@@ -24,7 +24,16 @@ struct Tail {
     after: Position,
     ready: VecDeque<Record>,
     watch: Option<Watch>,
+    /// The revision of etcd that was read before the watch.
+    revision: i64,
     probes: u32,
+}
+
+/// Whether the answer to a probe comes from an etcd that was wiped or restored between the read and the watch. It would keep the
+/// watch alive, and tell nothing until its revisions have come as far. (The first answer of a member that lags proves nothing.)
+fn has_gone_back(tail: &Tail, message: &WatchResponse) -> bool {
+    let header = message.header();
+    tail.probes > 0 && header.is_some_and(|header| header.revision() < tail.revision)
 }
 
 impl Inner {
@@ -34,6 +43,7 @@ impl Inner {
             after,
             ready: VecDeque::new(),
             watch: None,
+            revision: 0,
             probes: 0,
         };
         stream::try_unfold(tail, move |mut tail| async move {
@@ -64,6 +74,7 @@ impl Inner {
             let keys = &self.session.keys;
             let watch = self.session.client.watch(keys.all(), page.revision + 1);
             tail.watch = Some(watch.await?);
+            tail.revision = page.revision;
             tail.probes = 0;
         }
         Ok(())
@@ -88,6 +99,9 @@ impl Inner {
                 }
             }
             None => "the watch gives no sign of life".to_owned(),
+            Some(Ok(Some(message))) if has_gone_back(tail, &message) => {
+                "etcd is behind what was read from it before".to_owned()
+            }
             Some(Ok(Some(message))) => {
                 tail.probes = 0;
                 self.session.client.note_answer(message.header());

@@ -112,6 +112,14 @@ fn a_recovery_waits_also_for_those_whom_etcd_does_not_list_any_more() {
     run(Kind::Etcd, 500_919);
 }
 
+/// etcd was wiped between the read of a listener and its watch. The watch, from a revision that the new etcd had yet to come to, was
+/// alive and silent, and the process never heard of the next epoch.
+#[cfg(feature = "etcd")]
+#[test]
+fn a_watch_of_an_etcd_that_has_gone_back_is_given_up() {
+    run(Kind::Etcd, 501_578);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn an_etcd_that_dies_and_loses_the_log_leaves_a_history_that_is_right() {
