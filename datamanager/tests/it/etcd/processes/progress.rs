@@ -49,6 +49,16 @@ impl Progress {
         self.submitted.len()
     }
 
+    /// What is to be answered.
+    pub(super) fn submitted(&self) -> Vec<OperationId> {
+        self.submitted.keys().cloned().collect()
+    }
+
+    pub(super) fn are_answered(&self, operations: &[OperationId]) -> bool {
+        let mut operations = operations.iter();
+        !operations.any(|operation| self.submitted.contains_key(operation))
+    }
+
     /// How long it took at most until a commit was refused, since this was asked last.
     pub(super) fn take_slowest_refusal(&mut self) -> Duration {
         std::mem::take(&mut self.slowest_refusal)

@@ -49,6 +49,12 @@ fn processes_fail_fast_while_etcd_is_frozen_or_gone_and_go_on_without_restart() 
         }
         deployment.wait_for_refusals(2);
         assert!(began.elapsed() < NOTICED_WITHIN, "{:?}", began.elapsed());
+        // What was under way by then may take longer.
+        let before = names.map(|name| deployment.worker(name).progress.submitted());
+        deployment.wait_until("what was sent before is answered", |deployment| {
+            let mut before = names.iter().zip(&before);
+            before.all(|(name, sent)| deployment.worker(name).progress.are_answered(sent))
+        });
         let cpu = names.map(|name| {
             let worker = deployment.worker(name);
             worker.progress.take_slowest_refusal();
