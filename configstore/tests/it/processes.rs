@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use configstore::ErrorKind;
@@ -115,21 +117,28 @@ async fn a_stop_under_load_answers_what_is_running_and_loses_nothing() {
         assert!(client.get(url).send().await.unwrap().status().is_success());
         idle.push(client);
     }
+    let answered = Arc::new(AtomicUsize::new(0));
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..8 {
-        let client = process.client.clone();
+        let (client, answered) = (process.client.clone(), answered.clone());
         writers.spawn(async move {
             let mut made = Vec::new();
             loop {
                 let name = format!("user{number}x{}", made.len());
                 match client.create_user(&user_request(&name)).await {
-                    Ok(user) => made.push(user.id),
+                    Ok(user) => {
+                        made.push(user.id);
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
                     Err(error) => return (made, name, error),
                 }
             }
         });
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    wait_until("users are made", async || {
+        answered.load(Ordering::SeqCst) >= 40
+    })
+    .await;
     let started = tokio::time::Instant::now();
     process.stop().await;
     assert!(started.elapsed() < Duration::from_secs(12));
