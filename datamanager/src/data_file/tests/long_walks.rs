@@ -1,10 +1,12 @@
 //! Walks that are so long that blocks are read ahead on other threads.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use object_store::memory::InMemory;
-use ost::{Fault, FaultInjectingStore, Operation};
+use ost::{Fault, FaultInjectingStore, Operation, Throttle, ThrottlingStore};
 
 use super::*;
 
@@ -20,10 +22,29 @@ fn entries() -> Vec<DataFileEntry> {
         .collect()
 }
 
+/// Not every one, as a first read that is dropped has to begin anew.
+fn every_other_request_waits() -> Arc<ThrottlingStore> {
+    let requests = AtomicU64::new(0);
+    let sleep = move |_| {
+        let waits = requests.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        Box::pin(async move {
+            if waits {
+                tokio::task::yield_now().await;
+            }
+        }) as _
+    };
+    let throttle = Throttle {
+        per_request: Duration::from_millis(1),
+        ..Throttle::default()
+    };
+    let objects = Arc::new(InMemory::new());
+    Arc::new(ThrottlingStore::new(objects, throttle, Arc::new(sleep)))
+}
+
 #[tokio::test]
 async fn a_long_walk_loses_nothing_to_calls_that_fail_and_are_dropped() {
     let entries = entries();
-    let objects = FaultInjectingStore::new(Arc::new(InMemory::new()), 1);
+    let objects = FaultInjectingStore::new(every_other_request_waits(), 1);
     let ost = Ost::from_object_store(Arc::new(objects.clone()), "").unwrap();
     let options = DataFileOptions {
         compression: Compression::None,
