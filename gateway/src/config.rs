@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::HttpOptions;
+use service::Options;
 use service::config::{Etcd, Limits, ObjectStorage, Sources, Web, go_duration, invalid};
 
 use crate::Error;
@@ -155,7 +155,7 @@ impl Default for Settings {
             admin_token_file: PathBuf::new(),
             authentication_failures: AuthenticationFailures::default(),
             limits: Limits::default(),
-            shutdown_timeout: HttpOptions::default().shutdown_timeout,
+            shutdown_timeout: Options::without_store().shutdown_timeout,
             workers: 0,
         }
     }
@@ -214,8 +214,8 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn http_options(&self) -> HttpOptions {
-        let mut options = HttpOptions::default();
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::without_store();
         options.web = self.web.clone();
         options.limits = self.limits.clone();
         options.shutdown_timeout = self.shutdown_timeout;
