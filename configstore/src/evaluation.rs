@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::api::{
     SecretResponse, VariableResponse, VariableValue, When, WhenConditionType, WhenConditions,
@@ -62,6 +62,17 @@ pub enum RefType {
     PullRequest,
 }
 
+impl RefType {
+    /// Its name where agola tells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefType::Branch => "branch",
+            RefType::Tag => "tag",
+            RefType::PullRequest => "pull_request",
+        }
+    }
+}
+
 /// What a run is made for, in detail. What does not apply is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference<'a> {
@@ -73,6 +84,20 @@ pub struct Reference<'a> {
     pub tag: &'a str,
     /// The whole name, as `refs/heads/main`.
     pub name: &'a str,
+}
+
+/// Bytes that a regular expression may take once it is compiled. It is some hundred times what people write.
+const EXPRESSION_BYTES_MAX: usize = 256 * 1024;
+
+/// A regular expression of a condition, which finds its text anywhere.
+///
+/// # Errors
+/// It is none, or one that takes very much memory.
+pub fn regular_expression(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .size_limit(EXPRESSION_BYTES_MAX)
+        .dfa_size_limit(EXPRESSION_BYTES_MAX)
+        .build()
 }
 
 /// Whether a value applies; without conditions it always does.
@@ -104,7 +129,9 @@ fn decide(conditions: &WhenConditions, text: &str, before: bool) -> Result<bool,
     for (list, outcome) in [(&conditions.include, true), (&conditions.exclude, false)] {
         for condition in list {
             let matches = match condition.kind {
-                Some(WhenConditionType::Regexp) => Regex::new(&condition.pattern)?.is_match(text),
+                Some(WhenConditionType::Regexp) => {
+                    regular_expression(&condition.pattern)?.is_match(text)
+                }
                 Some(WhenConditionType::Simple) => condition.pattern == text,
                 None => false,
             };

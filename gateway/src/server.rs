@@ -157,7 +157,8 @@ pub async fn run(
         build(settings, &settings.runservice_url, "gateway.runserviceURL")?;
     let admin_token = AdminToken::load(settings)?;
     let authenticator = Authenticator::new(settings, admin_token, configstore.clone())?;
-    let gateway = Gateway::new(authenticator, configstore, runservice, Definitions::new());
+    let definitions = Definitions::new(&settings.run_definitions);
+    let gateway = Gateway::new(authenticator, configstore, runservice, definitions);
     let routes = Routes {
         gateway,
         origins,

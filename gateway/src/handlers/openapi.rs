@@ -21,7 +21,10 @@ const SHARED: [(&str, &[&str]); 2] = [
 /// What every route may answer, beside what those of all servers may.
 const FAILURES: [(&str, &str); 3] = [
     ("403", "The caller may not do this."),
-    ("429", "Too many tokens that are none came from the same address."),
+    (
+        "429",
+        "Too many tokens that are none came from the same address.",
+    ),
     ("501", "This needs a git provider."),
 ];
 
