@@ -7,13 +7,18 @@ use super::project_groups::parent_group;
 use super::{Actions, check_length, check_name, required};
 use crate::Error;
 use crate::api::{
-    ConfigType, CreateUpdateProjectRequest, ProjectResponse, RemoteRepositoryConfigType, Visibility,
+    ConfigType, CreateUpdateProjectRequest, ProjectResponse, RemoteRepositoryConfigType,
+    RunDefinition, Visibility,
 };
 use crate::error::{exists, unknown};
 use crate::secrets::{new_id, new_secret};
 use crate::store::{
-    LinkedAccountDocument, ProjectDocument, Reading, RepositorySettings, StoredParent, UserDocument,
+    LinkedAccountDocument, ProjectDocument, Reading, RepositorySettings, StoredParent,
+    StoredRunDefinition, UserDocument,
 };
+
+/// How run definitions can be written.
+const DEFINITION_FORMATS: [&str; 4] = ["yaml", "json", "jsonnet", "starlark"];
 
 fn unknown_project(reference: &str) -> Error {
     unknown(format!("there is no project {reference:?}"))
@@ -41,6 +46,9 @@ fn check(request: &CreateUpdateProjectRequest) -> Result<Checked, Error> {
         request.remote_repository_config_type,
     )?;
     check_length("linked account id", &request.linked_account_id)?;
+    if let Some(definition) = &request.run_config {
+        check_definition(definition)?;
+    }
     if config_type == RemoteRepositoryConfigType::RemoteSource {
         for (what, value) in [
             ("remote source id", &request.remote_source_id),
@@ -61,6 +69,21 @@ fn check(request: &CreateUpdateProjectRequest) -> Result<Checked, Error> {
             path: request.repository_path.clone(),
         },
     })
+}
+
+/// Its text is for the one who makes runs of it.
+fn check_definition(definition: &RunDefinition) -> Result<(), Error> {
+    if !DEFINITION_FORMATS.contains(&definition.format.as_str()) {
+        let formats = DEFINITION_FORMATS.join(", ");
+        return Err(Error::bad_request(format!(
+            "the format of the run definition is none of {formats}"
+        )));
+    }
+    required(
+        "text of the run definition",
+        Some(&definition.content).filter(|content| !content.is_empty()),
+    )?;
+    Ok(())
 }
 
 impl Actions {
@@ -108,6 +131,7 @@ impl Actions {
                     ssh_private_key: Default::default(),
                     skip_ssh_host_key_check: false,
                     pass_variables_to_forks: false,
+                    run_definition: None,
                 };
                 self.fill_project(&mut project, &group, checked, request)?;
                 transaction.put(&project)?;
@@ -155,6 +179,8 @@ impl Actions {
         project.repository = checked.repository.clone();
         project.skip_ssh_host_key_check = request.skip_ssh_host_key_check;
         project.pass_variables_to_forks = request.pass_vars_to_forked_pr;
+        let definition = request.run_config.as_ref();
+        project.run_definition = definition.map(StoredRunDefinition::of);
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub use organization::{
     UserOrgsResponse,
 };
 pub use parent::Parent;
-pub use project::{CreateUpdateProjectRequest, Project, ProjectResponse};
+pub use project::{CreateUpdateProjectRequest, Project, ProjectResponse, RunDefinition};
 pub use project_group::{
     CreateUpdateProjectGroupRequest, Place, ProjectGroup, ProjectGroupResponse,
 };

@@ -51,6 +51,20 @@ pub struct Project {
     /// Whether pull requests of forks get the variables.
     #[serde(skip_serializing_if = "is_false")]
     pub pass_vars_to_forked_pr: bool,
+    /// What its runs are made of if they bring no definition with them. agola does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_config: Option<RunDefinition>,
+}
+
+/// What runs are made of: a text in one of the formats of run definitions. It is not looked into here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct RunDefinition {
+    /// How it is written: `yaml`, `json`, `jsonnet` or `starlark`.
+    pub format: String,
+    /// The text.
+    pub content: String,
 }
 
 /// A project and its place.
@@ -101,4 +115,7 @@ pub struct CreateUpdateProjectRequest {
     /// Whether pull requests of forks get the variables.
     #[serde(rename = "PassVarsToForkedPR")]
     pub pass_vars_to_forked_pr: bool,
+    /// What its runs are made of if they bring no definition with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_config: Option<RunDefinition>,
 }

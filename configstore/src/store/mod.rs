@@ -14,7 +14,7 @@ mod value;
 
 pub(crate) use deletion::DeletionDocument;
 pub(crate) use organization::{MemberDocument, OrganizationDocument};
-pub(crate) use project::{ProjectDocument, RepositorySettings};
+pub(crate) use project::{ProjectDocument, RepositorySettings, StoredRunDefinition};
 pub(crate) use project_group::GroupDocument;
 pub(crate) use remote_source::RemoteSourceDocument;
 pub(crate) use secret_key::SecretKeyDocument;

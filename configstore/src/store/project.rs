@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoredParent, child_key};
 use crate::Error;
-use crate::api::{Project, RemoteRepositoryConfigType, Visibility};
+use crate::api::{Project, RemoteRepositoryConfigType, RunDefinition, Visibility};
 use crate::secrets::{Field, Keyring, Sealed};
 
 /// A project.
@@ -21,6 +21,32 @@ pub(crate) struct ProjectDocument {
     pub(crate) ssh_private_key: Sealed,
     pub(crate) skip_ssh_host_key_check: bool,
     pub(crate) pass_variables_to_forks: bool,
+    /// Not there in what was written before there were definitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run_definition: Option<StoredRunDefinition>,
+}
+
+/// What the project's runs are made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StoredRunDefinition {
+    pub(crate) format: String,
+    pub(crate) content: String,
+}
+
+impl StoredRunDefinition {
+    pub(crate) fn of(definition: &RunDefinition) -> StoredRunDefinition {
+        StoredRunDefinition {
+            format: definition.format.clone(),
+            content: definition.content.clone(),
+        }
+    }
+
+    fn to_api(&self) -> RunDefinition {
+        RunDefinition {
+            format: self.format.clone(),
+            content: self.content.clone(),
+        }
+    }
 }
 
 /// Where the project's repository is.
@@ -73,6 +99,10 @@ impl ProjectDocument {
             skip_ssh_host_key_check: self.skip_ssh_host_key_check,
             webhook_secret: open("webhook_secret", &self.webhook_secret)?,
             pass_vars_to_forked_pr: self.pass_variables_to_forks,
+            run_config: self
+                .run_definition
+                .as_ref()
+                .map(StoredRunDefinition::to_api),
         })
     }
 }

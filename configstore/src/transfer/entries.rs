@@ -13,8 +13,8 @@ use crate::names::NAME_BYTES_MAX;
 use crate::secrets::{Keyring, token_hash};
 use crate::store::{
     GroupDocument, LinkedAccountDocument, MemberDocument, OrganizationDocument, ProjectDocument,
-    RemoteSourceDocument, RepositorySettings, SecretDocument, StoredParent, TokenDocument,
-    UserDocument, VariableDocument,
+    RemoteSourceDocument, RepositorySettings, SecretDocument, StoredParent, StoredRunDefinition,
+    TokenDocument, UserDocument, VariableDocument,
 };
 
 /// A user with what no route shows.
@@ -226,6 +226,7 @@ pub(super) fn project(id: &str, data: &Value, keyring: &Keyring) -> Result<Proje
         name: project.name,
         skip_ssh_host_key_check: project.skip_ssh_host_key_check,
         pass_variables_to_forks: project.pass_vars_to_forked_pr,
+        run_definition: project.run_config.as_ref().map(StoredRunDefinition::of),
     })
 }
 

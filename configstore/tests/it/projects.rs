@@ -1,7 +1,8 @@
 //! Projects.
 
 use configstore::api::{
-    ConfigType, CreateUpdateProjectRequest, Parent, RemoteRepositoryConfigType, Visibility,
+    ConfigType, CreateUpdateProjectRequest, Parent, RemoteRepositoryConfigType, RunDefinition,
+    Visibility,
 };
 
 use crate::host::{
@@ -157,9 +158,24 @@ async fn a_project_is_renamed_and_moved() {
         ssh_private_key: "key".to_owned(),
         skip_ssh_host_key_check: true,
         pass_vars_to_forked_pr: true,
+        run_config: Some(RunDefinition {
+            format: "yaml".to_owned(),
+            content: "runs: []\n".to_owned(),
+        }),
         ..project_request("user/user01", "newproject01")
     };
     let moved = client.update_project(&path, &request).await.unwrap();
+    assert_eq!(moved.project.run_config, request.run_config);
+    for (format, content) in [("xml", "x"), ("yaml", ""), ("", "x")] {
+        let wrong = CreateUpdateProjectRequest {
+            run_config: Some(RunDefinition {
+                format: format.to_owned(),
+                content: content.to_owned(),
+            }),
+            ..project_request("user/user01", "newproject01")
+        };
+        assert_invalid(client.update_project(&first.project.id, &wrong).await);
+    }
     assert_eq!(moved.project.id, first.project.id);
     assert_eq!(moved.project.secret, first.project.secret);
     assert_eq!(moved.project.webhook_secret, first.project.webhook_secret);
@@ -174,6 +190,7 @@ async fn a_project_is_renamed_and_moved() {
         .await
         .unwrap();
     assert_eq!(reset.project.ssh_private_key, "");
+    assert_eq!(reset.project.run_config, None);
     assert!(!reset.project.skip_ssh_host_key_check);
     assert_unknown(client.update_project(&path, &request).await);
     // To another owner too: whether that is allowed is for the gateway to say.

@@ -113,7 +113,7 @@ pub(crate) fn sample() -> Vec<(&'static str, Value)> {
         "remote_repository_config_type": "remotesource", "remote_source_id": "77777777-0000-4000-8000-000000000001",
         "linked_account_id": "22222222-0000-4000-8000-000000000001", "repository_id": "1", "repository_path": "a/b",
         "ssh_private_key": "-----BEGIN-----\n<>&", "skip_ssh_host_key_check": true, "webhook_secret": "feedface",
-        "pass_vars_to_forked_pr": true});
+        "pass_vars_to_forked_pr": true, "run_config": {"format": "yaml", "content": "runs: []"}});
     let source = json!({"id": "77777777-0000-4000-8000-000000000001", "name": "rs01", "apiurl": "https://example.com",
         "skip_verify": true, "type": "gitea", "auth_type": "oauth2", "client_id": "clientid",
         "client_secret": "clientsecret", "ssh_host_key": "hostkey", "skip_ssh_host_key_check": true,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use service::api::Time;
-use service::api::json::{is_default, is_false, name_or_default, null_as_default, optional};
+use service::api::json::{empty_as_null, is_default, is_false, name_or_default, null_as_default, optional};
 
-use super::{Container, ExecutorTaskPhase, RegistryAuth, Step, empty_as_null};
+use super::{Container, ExecutorTaskPhase, RegistryAuth, Step};
 
 /// An executor, as it tells about itself every other second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
