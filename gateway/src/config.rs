@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::HttpOptions;
+use service::Options;
 use service::config::{Etcd, Limits, ObjectStorage, Sources, Web, go_duration, invalid};
 
 use crate::Error;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub admin_token_file: PathBuf,
     /// How often an address may fail to say who it is.
     pub authentication_failures: AuthenticationFailures,
+    /// How run definitions that are programs are evaluated.
+    pub run_definitions: RunDefinitions,
     /// What requests may take.
     pub limits: Limits,
     /// How long a stop may take. Default 10 s.
@@ -133,6 +135,34 @@ impl Default for AuthenticationFailures {
     }
 }
 
+/// How run definitions that are programs are evaluated: in a process of its own for each, which has bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RunDefinitions {
+    /// A program that evaluates them. Empty: this one once more. What embeds the gateway has to call
+    /// `runconfig::evaluate_if_asked` first thing in its `main`, or name a program here that does.
+    pub evaluator: PathBuf,
+    /// How long one may be evaluated. Default 5 s. Raised, hostile ones hold up others for longer.
+    #[serde(deserialize_with = "go_duration")]
+    pub time_max: Duration,
+    /// Bytes of memory that one may take. Default 256 MiB.
+    pub memory_bytes_max: u64,
+    /// How many are read or evaluated at the same time; others wait for a while. Default 4.
+    pub concurrency_max: usize,
+}
+
+impl Default for RunDefinitions {
+    fn default() -> RunDefinitions {
+        RunDefinitions {
+            evaluator: PathBuf::new(),
+            time_max: Duration::from_secs(5),
+            memory_bytes_max: 256 * 1024 * 1024,
+            concurrency_max: 4,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         let own_url = "http://127.0.0.1:8000";
@@ -154,8 +184,9 @@ impl Default for Settings {
             admin_token: String::new(),
             admin_token_file: PathBuf::new(),
             authentication_failures: AuthenticationFailures::default(),
+            run_definitions: RunDefinitions::default(),
             limits: Limits::default(),
-            shutdown_timeout: HttpOptions::default().shutdown_timeout,
+            shutdown_timeout: Options::without_store().shutdown_timeout,
             workers: 0,
         }
     }
@@ -214,8 +245,8 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn http_options(&self) -> HttpOptions {
-        let mut options = HttpOptions::default();
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::without_store();
         options.web = self.web.clone();
         options.limits = self.limits.clone();
         options.shutdown_timeout = self.shutdown_timeout;

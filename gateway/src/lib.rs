@@ -47,7 +47,7 @@ mod handlers;
 mod server;
 
 #[cfg(feature = "server")]
-pub use config::{AuthenticationFailures, Settings, TokenSigning};
+pub use config::{AuthenticationFailures, RunDefinitions, Settings, TokenSigning};
 #[cfg(feature = "server")]
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "server")]

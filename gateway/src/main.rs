@@ -19,6 +19,8 @@ struct Program {
 }
 
 fn main() -> ExitCode {
+    // A definition that is a program is evaluated in a process of its own, which is this program once more.
+    runconfig::evaluate_if_asked();
     match serve(Program::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -14,7 +14,7 @@ use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use percent_encoding::percent_decode_str;
 use service::config::invalid;
-use service::{Front, client, run_front};
+use service::{Context, Service, client};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -34,18 +34,27 @@ const READINESS_AGE_MAX: Duration = Duration::from_millis(500);
 
 /// The routes, and which pages may call them.
 struct Routes {
+    gateway: Gateway,
     origins: Origins,
+    /// When both services have told last that they are ready.
     ready: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Front for Routes {
+impl Service for Routes {
     type State = Gateway;
 
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn routes(&self, routes: &mut ServiceConfig) {
+    async fn start_without_store(&self, _context: &Context) -> Result<Gateway, Error> {
+        Ok(self.gateway.clone())
+    }
+
+    /// All of them are below.
+    fn routes(&self, _routes: &mut ServiceConfig) {}
+
+    fn whole_routes(&self, routes: &mut ServiceConfig) {
         let cors = Condition::new(self.origins != Origins::Off, self.origins.middleware());
         let api = web::scope(API)
             .configure(handlers::routes)
@@ -148,12 +157,14 @@ pub async fn run(
         build(settings, &settings.runservice_url, "gateway.runserviceURL")?;
     let admin_token = AdminToken::load(settings)?;
     let authenticator = Authenticator::new(settings, admin_token, configstore.clone())?;
-    let gateway = Gateway::new(authenticator, configstore, runservice, Definitions::new());
+    let definitions = Definitions::new(&settings.run_definitions);
+    let gateway = Gateway::new(authenticator, configstore, runservice, definitions);
     let routes = Routes {
+        gateway,
         origins,
         ready: Arc::default(),
     };
-    run_front(listener, routes, gateway, settings.http_options(), shutdown).await
+    service::run(listener, routes, settings.options(), shutdown).await
 }
 
 /// A client of a service behind the gateway.

@@ -139,8 +139,6 @@ pub use reading::Reading;
 #[cfg(feature = "server")]
 pub use request::{Parameters, RawSegment, Segment};
 #[cfg(feature = "server")]
-pub use server::{
-    ExportStream, Front, HttpOptions, Options, Service, bind, run, run_front, stop_signal,
-};
+pub use server::{ExportStream, Options, Service, bind, run, stop_signal};
 #[cfg(feature = "server")]
 pub use store::StoreOptions;

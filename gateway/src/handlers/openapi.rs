@@ -18,12 +18,23 @@ const SHARED: [(&str, &[&str]); 2] = [
     ),
 ];
 
+/// What every route may answer, beside what those of all servers may.
+const FAILURES: [(&str, &str); 3] = [
+    ("403", "The caller may not do this."),
+    (
+        "429",
+        "Too many tokens that are none came from the same address.",
+    ),
+    ("501", "This needs a git provider."),
+];
+
 /// The description of all routes.
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Routes::openapi();
     for (owner, below) in SHARED {
         share(&mut document.paths, owner, below);
     }
+    let document = service::openapi::with_failures(document, &FAILURES);
     service::openapi::complete(document, |parameter| match parameter {
         "projectref" | "projectgroupref" => "An id, or a path whose slashes are escaped.",
         "userref" | "orgref" | "remotesourceref" => "An id or a name.",
