@@ -19,7 +19,9 @@ async fn status(world: &World, path: &str, authorization: Option<&str>) -> Statu
 async fn a_wrong_credential_is_refused_wherever_credentials_are_looked_at() {
     let world = World::with(|settings| settings.authentication_failures.max = 0).await;
     let user = world.user("user01").await;
-    user.client.add_project("", "public", Visibility::Public).await;
+    user.client
+        .add_project("", "public", Visibility::Public)
+        .await;
     let project = "/projects/user%2Fuser01%2Fpublic";
     let good = format!("token {}", user.token);
     for (authorization, expected) in [
@@ -79,8 +81,17 @@ async fn the_administrator_finds_the_token_in_a_file_if_the_configuration_has_no
     }
     assert!(token.trim().len() >= 32);
     let admin = world.client(token.trim());
-    assert!(admin.users(&gateway_client::Paging::default()).await.unwrap().is_empty());
-    assert_kind(world.client(ADMIN_TOKEN).stores().await, ErrorKind::Unauthorized);
+    assert!(
+        admin
+            .users(&gateway_client::Paging::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_kind(
+        world.client(ADMIN_TOKEN).stores().await,
+        ErrorKind::Unauthorized,
+    );
     assert_kind(world.client("").stores().await, ErrorKind::Unauthorized);
 }
 

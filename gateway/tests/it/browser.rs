@@ -62,10 +62,21 @@ async fn a_page_of_an_allowed_origin_works_and_one_of_another_sees_nothing() {
         })
     );
     let seen = look(&world, other).await.unwrap();
-    let refused = seen.as_object().unwrap().values().all(|seen| seen == "TypeError");
+    let refused = seen
+        .as_object()
+        .unwrap()
+        .values()
+        .all(|seen| seen == "TypeError");
     assert!(refused && seen.as_object().unwrap().len() == 8, "{seen}");
     // Its preflights kept it from changing anything.
-    assert!(world.admin().users(&gateway_client::Paging::default()).await.unwrap().is_empty());
+    assert!(
+        world
+            .admin()
+            .users(&gateway_client::Paging::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// What a page sees whose server listens on `listener`; nothing if there is no browser.
@@ -86,8 +97,17 @@ async fn look(world: &World, listener: TcpListener) -> Option<Value> {
 fn start(profile: &Path, page: &str) -> Option<Child> {
     let program = std::env::var("DM_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
     let started = Command::new(program)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(["--disable-dev-shm-usage", "--disable-background-networking", "--disable-sync"])
+        .args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+        ])
+        .args([
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-sync",
+        ])
         // It does not end by itself without one.
         .arg("--remote-debugging-port=0")
         .arg(format!("--user-data-dir={}", profile.display()))
@@ -100,7 +120,10 @@ fn start(profile: &Path, page: &str) -> Option<Child> {
     match started {
         Ok(browser) => Some(browser),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "there is no Chromium");
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "there is no Chromium"
+            );
             eprintln!("NOT RUN: there is no Chromium");
             None
         }
@@ -140,7 +163,9 @@ async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
                 let length = head.lines().find_map(|line| {
-                    line.to_ascii_lowercase().strip_prefix("content-length: ").map(|length| length.parse().unwrap())
+                    line.to_ascii_lowercase()
+                        .strip_prefix("content-length: ")
+                        .map(|length| length.parse().unwrap())
                 });
                 if body.len() >= length.unwrap_or(0) {
                     return Some((head.to_owned(), body.to_owned()));
@@ -153,5 +178,8 @@ async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), whole).await.ok().flatten()
+    tokio::time::timeout(Duration::from_secs(2), whole)
+        .await
+        .ok()
+        .flatten()
 }

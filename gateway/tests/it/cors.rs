@@ -24,14 +24,21 @@ async fn ask(world: &World, method: Method, path: &str, headers: &[(&str, &str)]
 
 fn grant(headers: &HeaderMap) -> Option<&str> {
     assert!(!headers.contains_key("access-control-allow-credentials"));
-    headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap())
+    headers
+        .get("access-control-allow-origin")
+        .map(|value| value.to_str().unwrap())
 }
 
 /// Field case AP-05.
 fn assert_varies(headers: &HeaderMap) {
     let vary = headers.get_all("vary").iter();
-    let vary: Vec<String> = vary.map(|value| value.to_str().unwrap().to_ascii_lowercase()).collect();
-    assert!(vary.iter().any(|value| value.contains("origin")), "{vary:?}");
+    let vary: Vec<String> = vary
+        .map(|value| value.to_str().unwrap().to_ascii_lowercase())
+        .collect();
+    assert!(
+        vary.iter().any(|value| value.contains("origin")),
+        "{vary:?}"
+    );
 }
 
 /// Field cases AP-03 and AP-05.
@@ -51,16 +58,30 @@ async fn preflights_are_answered_before_anybody_is_asked_who_it_is() {
             [
                 ("Origin", origin),
                 ("Access-Control-Request-Method", method),
-                ("Access-Control-Request-Headers", "authorization,content-type"),
+                (
+                    "Access-Control-Request-Headers",
+                    "authorization,content-type",
+                ),
             ]
         };
         let allowed = ask(&world, Method::OPTIONS, path, &headers(ALLOWED)).await;
-        assert!(allowed.status().is_success(), "{path}: {}", allowed.status());
+        assert!(
+            allowed.status().is_success(),
+            "{path}: {}",
+            allowed.status()
+        );
         assert_eq!(grant(allowed.headers()), Some(ALLOWED), "{path}");
-        let granted = allowed.headers()["access-control-allow-headers"].to_str().unwrap();
+        let granted = allowed.headers()["access-control-allow-headers"]
+            .to_str()
+            .unwrap();
         let granted = granted.to_ascii_lowercase();
-        assert!(granted.contains("authorization") && granted.contains("content-type"), "{granted}");
-        let methods = allowed.headers()["access-control-allow-methods"].to_str().unwrap();
+        assert!(
+            granted.contains("authorization") && granted.contains("content-type"),
+            "{granted}"
+        );
+        let methods = allowed.headers()["access-control-allow-methods"]
+            .to_str()
+            .unwrap();
         assert!(methods.contains(method), "{methods}");
         assert_varies(allowed.headers());
         let other = ask(&world, Method::OPTIONS, path, &headers(OTHER)).await;
@@ -74,11 +95,23 @@ async fn preflights_are_answered_before_anybody_is_asked_who_it_is() {
         ("Access-Control-Request-Method", "PATCH"),
         ("Access-Control-Request-Headers", "x-other"),
     ] {
-        let headers = [("Origin", ALLOWED), ("Access-Control-Request-Method", "GET"), (name, value)];
+        let headers = [
+            ("Origin", ALLOWED),
+            ("Access-Control-Request-Method", "GET"),
+            (name, value),
+        ];
         // The later of two values with one name is sent as well, so PATCH is asked for by itself.
-        let headers = if name == "Access-Control-Request-Method" { vec![headers[0], headers[2]] } else { headers.to_vec() };
+        let headers = if name == "Access-Control-Request-Method" {
+            vec![headers[0], headers[2]]
+        } else {
+            headers.to_vec()
+        };
         let refused = ask(&world, Method::OPTIONS, "/user", &headers).await;
-        assert!(refused.status().is_client_error(), "{name}: {}", refused.status());
+        assert!(
+            refused.status().is_client_error(),
+            "{name}: {}",
+            refused.status()
+        );
     }
 }
 
@@ -91,14 +124,56 @@ async fn every_answer_to_an_allowed_page_can_be_read_by_it_and_no_other_can() {
     for (what, method, path, authorization, body, status) in [
         ("good", Method::GET, "/version", None, "", 200),
         ("without a token", Method::GET, "/user", None, "", 401),
-        ("a wrong token", Method::GET, "/user", Some(("Authorization", "token wrong")), "", 401),
-        ("not there", Method::GET, "/users/nobody", Some(admin), "", 404),
+        (
+            "a wrong token",
+            Method::GET,
+            "/user",
+            Some(("Authorization", "token wrong")),
+            "",
+            401,
+        ),
+        (
+            "not there",
+            Method::GET,
+            "/users/nobody",
+            Some(admin),
+            "",
+            404,
+        ),
         ("no route", Method::GET, "/nothing", Some(admin), "", 404),
-        ("no method", Method::DELETE, "/version", Some(admin), "", 405),
+        (
+            "no method",
+            Method::DELETE,
+            "/version",
+            Some(admin),
+            "",
+            405,
+        ),
         ("no JSON", Method::POST, "/users", Some(admin), "{", 400),
-        ("too much", Method::POST, "/users", Some(admin), big.as_str(), 413),
-        ("not clean", Method::GET, "/users/a%2F%2Fb", Some(admin), "", 301),
-        ("not yet", Method::POST, "/auth/login", None, "{\"remote_source_name\": \"x\"}", 0),
+        (
+            "too much",
+            Method::POST,
+            "/users",
+            Some(admin),
+            big.as_str(),
+            413,
+        ),
+        (
+            "not clean",
+            Method::GET,
+            "/users/a%2F%2Fb",
+            Some(admin),
+            "",
+            301,
+        ),
+        (
+            "not yet",
+            Method::POST,
+            "/auth/login",
+            None,
+            "{\"remote_source_name\": \"x\"}",
+            0,
+        ),
     ] {
         for (origin, expected) in [
             (Some(ALLOWED), Some(ALLOWED)),
@@ -110,7 +185,11 @@ async fn every_answer_to_an_allowed_page_can_be_read_by_it_and_no_other_can() {
             (None, None),
         ] {
             let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-            let mut request = client.build().unwrap().request(method.clone(), world.url(path)).body(body.to_owned());
+            let mut request = client
+                .build()
+                .unwrap()
+                .request(method.clone(), world.url(path))
+                .body(body.to_owned());
             if let Some((name, value)) = authorization {
                 request = request.header(name, value);
             }
@@ -131,11 +210,17 @@ async fn every_answer_to_an_allowed_page_can_be_read_by_it_and_no_other_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_setting_nothing_is_said_about_other_origins_nor_by_the_services() {
     let off = World::new().await;
-    let preflight = [("Origin", ALLOWED), ("Access-Control-Request-Method", "GET")];
+    let preflight = [
+        ("Origin", ALLOWED),
+        ("Access-Control-Request-Method", "GET"),
+    ];
     let response = ask(&off, Method::GET, "/version", &preflight[..1]).await;
     assert_eq!(grant(response.headers()), None);
     let response = ask(&off, Method::OPTIONS, "/version", &preflight).await;
-    assert_eq!((response.status().as_u16(), grant(response.headers())), (405, None));
+    assert_eq!(
+        (response.status().as_u16(), grant(response.headers())),
+        (405, None)
+    );
 
     let all = world(&["*"]).await;
     let response = ask(&all, Method::GET, "/version", &preflight[..1]).await;
@@ -144,7 +229,9 @@ async fn without_the_setting_nothing_is_said_about_other_origins_nor_by_the_serv
         let url = format!("{url}/api/v1alpha/maintenance");
         for method in [Method::GET, Method::OPTIONS] {
             let request = reqwest::Client::new().request(method, &url);
-            let response = request.header("Origin", ALLOWED).header("Access-Control-Request-Method", "GET");
+            let response = request
+                .header("Origin", ALLOWED)
+                .header("Access-Control-Request-Method", "GET");
             assert_eq!(grant(response.send().await.unwrap().headers()), None);
         }
     }
@@ -153,11 +240,23 @@ async fn without_the_setting_nothing_is_said_about_other_origins_nor_by_the_serv
 /// Field case AP-01.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_origin_stops_the_start() {
-    for origin in ["", "https://*", "https://*.example.com", "example.com", "https://a.example.com/", "null"] {
+    for origin in [
+        "",
+        "https://*",
+        "https://*.example.com",
+        "example.com",
+        "https://a.example.com/",
+        "null",
+    ] {
         let mut settings = Settings::default();
         settings.web.allowed_origins = vec![origin.to_owned()];
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = gateway::run(listener, &settings, std::future::pending()).await.unwrap_err();
-        assert!(error.to_string().contains("gateway.web.allowedOrigins"), "{origin}: {error}");
+        let error = gateway::run(listener, &settings, std::future::pending())
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("gateway.web.allowedOrigins"),
+            "{origin}: {error}"
+        );
     }
 }

@@ -52,10 +52,34 @@ async fn programs_get_what_runs_are_made_for() {
     let mut number = 0;
     for (format, content) in CONTEXTS {
         for (branch, tag, reference, expected, part) in [
-            ("master", "", "", ["branch", "refs/heads/master", "master", "", ""], "branch/master"),
-            ("", "v0.1.0", "", ["tag", "refs/tags/v0.1.0", "", "v0.1.0", ""], "tag/v0.1.0"),
-            ("", "", "refs/pull/1/head", ["pull_request", "refs/pull/1/head", "", "", "1"], "pr/1"),
-            ("", "", "refs/heads/feature/a", ["branch", "refs/heads/feature/a", "feature/a", "", ""], "branch/feature%2Fa"),
+            (
+                "master",
+                "",
+                "",
+                ["branch", "refs/heads/master", "master", "", ""],
+                "branch/master",
+            ),
+            (
+                "",
+                "v0.1.0",
+                "",
+                ["tag", "refs/tags/v0.1.0", "", "v0.1.0", ""],
+                "tag/v0.1.0",
+            ),
+            (
+                "",
+                "",
+                "refs/pull/1/head",
+                ["pull_request", "refs/pull/1/head", "", "", "1"],
+                "pr/1",
+            ),
+            (
+                "",
+                "",
+                "refs/heads/feature/a",
+                ["branch", "refs/heads/feature/a", "feature/a", "", ""],
+                "branch/feature%2Fa",
+            ),
         ] {
             let request = UserCreateRunRequest {
                 branch: branch.to_owned(),
@@ -69,7 +93,10 @@ async fn programs_get_what_runs_are_made_for() {
             };
             let created = client.user_create_run(&request).await.unwrap();
             number += 1;
-            assert_eq!((created.runs[0].number, &created.runs[0].setup_errors), (number, &Vec::new()));
+            assert_eq!(
+                (created.runs[0].number, &created.runs[0].setup_errors),
+                (number, &Vec::new())
+            );
             let config = config(&world, &group, number).await;
             assert_eq!(config.group, format!("{group}/{part}"));
             let names = ["ref_type", "ref", "branch", "tag", "pull_request_id"];
@@ -80,7 +107,13 @@ async fn programs_get_what_runs_are_made_for() {
             }
             assert_eq!(environment(&config)["commit_sha"], "c0ffee");
             let run = client.run(RunsOf::User("user01"), number).await.unwrap();
-            assert_eq!((run.annotations["commit_sha"].as_str(), run.annotations["run_type"].as_str()), ("c0ffee", "user"));
+            assert_eq!(
+                (
+                    run.annotations["commit_sha"].as_str(),
+                    run.annotations["run_type"].as_str()
+                ),
+                ("c0ffee", "user")
+            );
         }
     }
 }
@@ -94,12 +127,17 @@ async fn direct_runs_have_the_variables_that_are_sent_with_them() {
                    environment: {ENV01: {from_variable: variable01}, ENV02: {from_variable: variable02}}}]}]";
     for (number, (variables, expected)) in [
         (vec![], ["", ""]),
-        (vec![("variable01", "V1"), ("variable02", "V2")], ["V1", "V2"]),
+        (
+            vec![("variable01", "V1"), ("variable02", "V2")],
+            ["V1", "V2"],
+        ),
     ]
     .into_iter()
     .enumerate()
     {
-        let variables = variables.into_iter().map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
+        let variables = variables
+            .into_iter()
+            .map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
         let request = UserCreateRunRequest {
             branch: "master".to_owned(),
             variables: variables.collect(),
@@ -108,7 +146,13 @@ async fn direct_runs_have_the_variables_that_are_sent_with_them() {
         };
         client.user_create_run(&request).await.unwrap();
         let config = config(&world, &format!("/user/{}", user.id), number as u64 + 1).await;
-        assert_eq!([&environment(&config)["ENV01"], &environment(&config)["ENV02"]], expected);
+        assert_eq!(
+            [
+                &environment(&config)["ENV01"],
+                &environment(&config)["ENV02"]
+            ],
+            expected
+        );
     }
 }
 
@@ -118,17 +162,28 @@ async fn direct_runs_have_the_variables_that_are_sent_with_them() {
 async fn runs_of_projects_have_the_variables_that_apply() {
     let world = World::new().await;
     let User { client, .. } = world.user("user01").await;
-    client.add_group("user/user01", "group01", Visibility::Public).await;
-    client.add_project("user/user01/group01", "project01", Visibility::Public).await;
+    client
+        .add_group("user/user01", "group01", Visibility::Public)
+        .await;
+    client
+        .add_project("user/user01/group01", "project01", Visibility::Public)
+        .await;
     let group = ValuesOf::ProjectGroup("user/user01/group01");
     let path = "user/user01/group01/project01";
     let project = ValuesOf::Project(path);
     for (of, secret, value) in [
-        (ValuesOf::ProjectGroup("user/user01"), "shared", "of the user"),
+        (
+            ValuesOf::ProjectGroup("user/user01"),
+            "shared",
+            "of the user",
+        ),
         (group, "near", "of the group"),
         (project, "near", "of the project"),
     ] {
-        client.create_secret(of, &secret_request(secret, "key", value)).await.unwrap();
+        client
+            .create_secret(of, &secret_request(secret, "key", value))
+            .await
+            .unwrap();
     }
     let only_on = |branch: &str| {
         Some(When {
@@ -143,22 +198,40 @@ async fn runs_of_projects_have_the_variables_that_apply() {
         })
     };
     // A secret below the variable is not seen by it.
-    client.create_variable(group, &variable_request("v1", "near", "key")).await.unwrap();
-    client.create_variable(project, &variable_request("v2", "shared", "key")).await.unwrap();
-    client.create_variable(group, &variable_request("v3", "shared", "key")).await.unwrap();
+    client
+        .create_variable(group, &variable_request("v1", "near", "key"))
+        .await
+        .unwrap();
+    client
+        .create_variable(project, &variable_request("v2", "shared", "key"))
+        .await
+        .unwrap();
+    client
+        .create_variable(group, &variable_request("v3", "shared", "key"))
+        .await
+        .unwrap();
     let mut overriding = variable_request("v3", "near", "key");
     overriding.values[0].when = only_on("release");
     client.create_variable(project, &overriding).await.unwrap();
-    client.create_variable(project, &variable_request("v4", "nothing", "key")).await.unwrap();
+    client
+        .create_variable(project, &variable_request("v4", "nothing", "key"))
+        .await
+        .unwrap();
     let names = ["v1", "v2", "v3", "v4", "v5"];
-    let values: String = names.iter().map(|name| format!("{name}: {{from_variable: {name}}}, ")).collect();
+    let values: String = names
+        .iter()
+        .map(|name| format!("{name}: {{from_variable: {name}}}, "))
+        .collect();
     let content = format!(
         "runs: [{{name: run01, tasks: [{{name: task01, runtime: {{containers: [{{image: busybox}}]}}, environment: {{{values}}}}}]}}]"
     );
     let id = client.project(path).await.unwrap().id;
     for (number, (branch, expected)) in [
         ("main", ["of the group", "of the user", "", "", "sent"]),
-        ("release", ["of the group", "of the user", "of the project", "", "sent"]),
+        (
+            "release",
+            ["of the group", "of the user", "of the project", "", "sent"],
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -209,10 +282,16 @@ async fn conditions_and_messages_decide_which_runs_there_are() {
     // A definition with faults makes one run that tells of them, whatever the message says.
     let request = ProjectCreateRunRequest {
         message: "[ci skip]".to_owned(),
-        ..run_request(DefinitionFormat::Yaml, "runs:\n- name: a\n  tasks: [{name: t}]\n- tasks: 1\n")
+        ..run_request(
+            DefinitionFormat::Yaml,
+            "runs:\n- name: a\n  tasks: [{name: t}]\n- tasks: 1\n",
+        )
     };
     let created = client.project_create_run(path, &request).await.unwrap();
-    assert_eq!((created.runs.len(), created.runs[0].name.as_str()), (1, "Setup Error"));
+    assert_eq!(
+        (created.runs.len(), created.runs[0].name.as_str()),
+        (1, "Setup Error")
+    );
     assert_eq!(
         created.runs[0].setup_errors,
         [
@@ -221,16 +300,30 @@ async fn conditions_and_messages_decide_which_runs_there_are() {
             "line 4, runs[1].tasks: a list is expected, and there is a number",
         ]
     );
-    let run = client.run(RunsOf::Project(path), created.runs[0].number).await.unwrap();
-    assert_eq!((run.phase, run.setup_errors.len()), (RunPhase::SetupError, 3));
-    for (branch, tag, reference) in [("", "", ""), ("a", "b", ""), ("a", "", "refs/heads/a"), ("", "", "refs/other/x")] {
+    let run = client
+        .run(RunsOf::Project(path), created.runs[0].number)
+        .await
+        .unwrap();
+    assert_eq!(
+        (run.phase, run.setup_errors.len()),
+        (RunPhase::SetupError, 3)
+    );
+    for (branch, tag, reference) in [
+        ("", "", ""),
+        ("a", "b", ""),
+        ("a", "", "refs/heads/a"),
+        ("", "", "refs/other/x"),
+    ] {
         let request = ProjectCreateRunRequest {
             branch: branch.to_owned(),
             tag: tag.to_owned(),
             reference: reference.to_owned(),
             ..Default::default()
         };
-        assert_kind(client.project_create_run(path, &request).await, ErrorKind::Invalid);
+        assert_kind(
+            client.project_create_run(path, &request).await,
+            ErrorKind::Invalid,
+        );
     }
 }
 
@@ -243,11 +336,16 @@ async fn hostile_definitions_become_setup_errors_and_keep_nobody_waiting() {
     })
     .await;
     let User { client, .. } = world.user("user01").await;
-    client.add_project("", "project01", Visibility::Private).await;
+    client
+        .add_project("", "project01", Visibility::Private)
+        .await;
     let path = "user/user01/project01";
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..12 {
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", format!("*a{},", level - 1).repeat(9)));
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            format!("*a{},", level - 1).repeat(9)
+        ));
     }
     for (format, content) in [
         (DefinitionFormat::Yaml, "#".repeat(1024 * 1024 + 1)),
@@ -265,5 +363,13 @@ async fn hostile_definitions_become_setup_errors_and_keep_nobody_waiting() {
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
     let request = run_request(DefinitionFormat::Yaml, &one_run("good"));
-    assert_eq!(client.project_create_run(path, &request).await.unwrap().runs[0].name, "good");
+    assert_eq!(
+        client
+            .project_create_run(path, &request)
+            .await
+            .unwrap()
+            .runs[0]
+            .name,
+        "good"
+    );
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use runservice::api::{ExecutorTask, ExecutorTaskPhase, ExecutorTaskStatus, ExecutorTaskStepStatus};
+use runservice::api::{
+    ExecutorTask, ExecutorTaskPhase, ExecutorTaskStatus, ExecutorTaskStepStatus,
+};
 use runservice::client::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -67,7 +67,10 @@ impl World {
 
     /// A client with this token.
     pub(crate) fn client(&self, token: &str) -> Client {
-        Client::builder(self.gateway.url()).token(token).build().unwrap()
+        Client::builder(self.gateway.url())
+            .token(token)
+            .build()
+            .unwrap()
     }
 
     /// A client of the administrator.
@@ -92,7 +95,11 @@ impl World {
         };
         let token = admin.create_token(name, &request).await.unwrap().token;
         let client = self.client(&token);
-        User { user, token, client }
+        User {
+            user,
+            token,
+            client,
+        }
     }
 }
 

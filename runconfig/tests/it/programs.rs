@@ -210,3 +210,19 @@ async fn a_program_that_does_not_evaluate_is_told_of() {
         assert_eq!(result.await.unwrap().runs.len(), 1);
     }
 }
+
+#[tokio::test]
+async fn the_examples_of_the_documentation_are_definitions() {
+    let text = include_str!("../../../docs/run-definitions.md");
+    let example = |language: &str| {
+        let begin = format!("```{language}\n");
+        let (_, rest) = text.split_once(&begin).unwrap();
+        rest.split_once("\n```").unwrap().0.to_owned()
+    };
+    let yaml = definition(Format::Yaml, &example("yaml")).await.unwrap();
+    assert_eq!(yaml.runs[0].tasks[0].steps.len(), 5);
+    let jsonnet = definition(Format::Jsonnet, &example("jsonnet"))
+        .await
+        .unwrap();
+    assert_eq!(jsonnet.runs[0].tasks.len(), 4);
+}
