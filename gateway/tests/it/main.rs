@@ -1,0 +1,13 @@
+//! Tests of the gateway in front of a configuration service and a run service, through its own client and by plain requests.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod authentication;
+mod browser;
+mod contract;
+mod cors;
+mod definitions;
+mod executor;
+mod host;
+mod permissions;
+mod references;
+mod wire;
