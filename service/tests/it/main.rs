@@ -9,6 +9,7 @@ mod logs;
 mod maintenance;
 mod notes;
 mod raw;
+mod relay;
 mod requests;
 mod start;
 mod stop;
