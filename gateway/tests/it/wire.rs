@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use gateway_client::api::{DefinitionFormat, RunPhase, Visibility};
+use gateway_client::api::{DefinitionFormat, RunPhase, StepPhase, Visibility};
 use gateway_client::{ErrorKind, LogStep, RunsOf};
 use reqwest::{Method, Response};
 use serde_json::Value;
@@ -177,26 +177,13 @@ async fn running(world: &World) -> (User, String) {
         .project_create_run("user/user01/project01", &request)
         .await
         .unwrap();
-    let of = RunsOf::Project("user/user01/project01");
-    let client = &user.client;
-    let mut task = String::new();
+    let run = user.client.run(PROJECT, 1).await.unwrap();
+    let task = run.tasks.into_keys().next().unwrap();
     wait_until("the first step runs", async || {
-        let run = client.run(of, 1).await.unwrap();
-        let id = run.tasks.into_keys().next().unwrap();
-        let task = client.run_task(of, 1, &id).await.unwrap();
-        task.steps[0].phase == gateway_client::api::StepPhase::Running
+        let task = user.client.run_task(PROJECT, 1, &task).await.unwrap();
+        task.steps[0].phase == StepPhase::Running
     })
     .await;
-    task.push_str(
-        &client
-            .run(of, 1)
-            .await
-            .unwrap()
-            .tasks
-            .into_keys()
-            .next()
-            .unwrap(),
-    );
     (user, task)
 }
 

@@ -97,12 +97,12 @@ mod tests {
             ("local a = {};\n\na.b", "line 3: ", "no such field: b"),
             (
                 "{\n  a: import '/etc/hostname',\n}",
-                "line 2: ",
+                "",
                 "not supported",
             ),
             (
                 "{\n  a: importstr '/etc/hostname',\n}",
-                "line 2: ",
+                "",
                 "not supported",
             ),
             (

@@ -57,7 +57,7 @@ async fn a_definition_is_the_same_in_all_formats() {
 #[tokio::test]
 async fn programs_make_matrices() {
     let content = "function(ctx) {
-        local versions = ['1', '2'], archs = ['amd64', 'arm64'],
+        local versions = ['1', '2'], local archs = ['amd64', 'arm64'],
         runs: [{name: 'build', tasks: [
             {name: 'v%s-%s' % [v, a], runtime: {arch: a, containers: [{image: 'img:' + v}]},
              steps: [{type: 'clone'}, {type: 'run', command: 'make'}]}
@@ -188,6 +188,7 @@ async fn too_many_definitions_wait_and_then_give_up() {
 
 #[tokio::test]
 async fn a_program_that_does_not_evaluate_is_told_of() {
+    let context = context();
     for (program, expected) in [
         (None, "does not call evaluate_if_asked"),
         (
@@ -201,12 +202,12 @@ async fn a_program_that_does_not_evaluate_is_told_of() {
             ..options()
         };
         let evaluator = Evaluator::new(options);
-        let result = evaluator.definition(Format::Jsonnet, "{}".to_owned(), &context());
+        let result = evaluator.definition(Format::Jsonnet, "{}".to_owned(), &context);
         let error = result.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.to_string().contains(expected), "{error}");
         // What is no program does not need one.
-        let result = evaluator.definition(Format::Yaml, "runs: [{name: a}]".to_owned(), &context());
+        let result = evaluator.definition(Format::Yaml, "runs: [{name: a}]".to_owned(), &context);
         assert_eq!(result.await.unwrap().runs.len(), 1);
     }
 }
