@@ -21,6 +21,7 @@
 mod input;
 mod name;
 mod pack;
+mod sift;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use pack::{Source, pack};
+pub(crate) use sift::Sifter;
 pub(crate) use unpack::{unpack, unpack_stream};
 
 /// What one call may do.

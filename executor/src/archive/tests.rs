@@ -2,6 +2,7 @@
 
 mod hostile;
 mod packing;
+mod sifting;
 mod streams;
 
 use std::collections::BTreeMap;
