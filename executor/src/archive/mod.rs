@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use pack::{Source, pack};
 pub(crate) use sift::Sifter;
-pub(crate) use unpack::{unpack, unpack_stream};
+pub(crate) use unpack::unpack;
 
 /// What one call may do.
 #[derive(Clone, Debug)]
@@ -97,7 +97,6 @@ pub(crate) struct Summary {
 pub(crate) struct Error {
     message: String,
     source: Option<io::Error>,
-    is_cancelled: bool,
 }
 
 impl Error {
@@ -105,7 +104,6 @@ impl Error {
         Error {
             message: message.into(),
             source: None,
-            is_cancelled: false,
         }
     }
 
@@ -121,15 +119,7 @@ impl Error {
     }
 
     fn cancelled() -> Error {
-        Error {
-            is_cancelled: true,
-            ..Error::new("it was stopped")
-        }
-    }
-
-    /// Whether it was ended on purpose.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.is_cancelled
+        Error::new("it was stopped")
     }
 }
 

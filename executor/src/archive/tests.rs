@@ -3,7 +3,6 @@
 mod hostile;
 mod packing;
 mod sifting;
-mod streams;
 
 use std::collections::BTreeMap;
 use std::fs;

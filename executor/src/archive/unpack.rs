@@ -1,11 +1,7 @@
 //! Unpacking.
 
-use std::io::{BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-
-use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use std::io::{Read, Write};
+use std::path::Path;
 
 use super::input::{Item, Kind, bad_header, cut_off, each_entry};
 use super::target::Target;
@@ -24,46 +20,6 @@ pub(crate) fn unpack(
     directory: &Path,
     options: &Options,
 ) -> Result<Summary, Error> {
-    let result = unpack_all(input, directory, options);
-    // Then the input was cut off, which is not the reason.
-    match options.cancelled.is_cancelled() {
-        true => result.map_err(|_| Error::cancelled()),
-        false => result,
-    }
-}
-
-/// Unpacks an archive that comes as a stream, on a thread for blocking work. Ends soon if it is dropped.
-///
-/// # Errors
-/// As [`unpack`].
-pub(crate) async fn unpack_stream<E>(
-    stream: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
-    directory: PathBuf,
-    options: Options,
-) -> Result<Summary, Error>
-where
-    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
-{
-    let options = Options {
-        cancelled: options.cancelled.child_token(),
-        ..options
-    };
-    let _ends_with_this = options.cancelled.clone().drop_guard();
-    let until = options.cancelled.clone().cancelled_owned();
-    let stream = stream.map_err(std::io::Error::other).take_until(until);
-    let input = SyncIoBridge::new(StreamReader::new(Box::pin(stream)));
-    let work = move || {
-        unpack(
-            BufReader::with_capacity(BUFFER_BYTES, input),
-            &directory,
-            &options,
-        )
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::new(format!("unpacking was ended: {error}"))))
-}
-
-fn unpack_all(input: impl Read, directory: &Path, options: &Options) -> Result<Summary, Error> {
     let mut target = Target::open(directory)?;
     let mut buffer = vec![0; BUFFER_BYTES];
     let summary = each_entry(input, options, |item, entry| {
