@@ -70,12 +70,15 @@ async fn look<S: Service>(operations: &Operations<S>, context: &Context) -> Resu
     if context.is_stopping() {
         return Err(Error::unavailable("the service is stopping").with_code("stopping"));
     }
-    let store = context.store()?;
-    let state = operations.inner.state.get()?;
-    catch_up(operations, store).await?;
-    if store.maintenance().mode != Mode::Normal {
-        return Err(in_maintenance());
+    if context.has_store() {
+        let store = context.store()?;
+        operations.inner.state.get()?;
+        catch_up(operations, store).await?;
+        if store.maintenance().mode != Mode::Normal {
+            return Err(in_maintenance());
+        }
     }
+    let state = operations.inner.state.get()?;
     operations.inner.service.ready(state).await
 }
 

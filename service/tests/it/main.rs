@@ -12,5 +12,6 @@ mod raw;
 mod requests;
 mod start;
 mod stop;
+mod storeless;
 mod tls;
 mod transfer;

@@ -1,0 +1,105 @@
+//! The tasks that the executor knows.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use runservice::api::{ExecutorTask, ExecutorTaskPhase, ExecutorTaskSpecData};
+
+use super::task::{StopReason, Task};
+use crate::task_directory::TaskDirectory;
+
+/// Ids of tasks that were forgotten are remembered, so many, since a push of one may still be on its way.
+const FORGOTTEN_MAX: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tasks: HashMap<String, Arc<Task>>,
+    forgotten: VecDeque<String>,
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be done with a task that came: if it is new here, it, and what is to be executed if it is to be.
+    pub(super) fn take(
+        &self,
+        given: ExecutorTask,
+        limit: u32,
+        can_start: bool,
+        directory: impl FnOnce(&str) -> TaskDirectory,
+    ) -> Option<(Arc<Task>, Option<Box<ExecutorTaskSpecData>>)> {
+        let mut known = self.lock();
+        if let Some(task) = known.tasks.get(&given.id) {
+            if given.spec.stop {
+                task.ask_to_stop(StopReason::Asked);
+            }
+            // The run service may have lost what it was told.
+            if task.has_ended() && !given.status.phase.is_finished() {
+                task.report_again();
+            }
+            return None;
+        }
+        if known.forgotten.contains(&given.id) {
+            return None;
+        }
+        let directory = directory(&given.id);
+        let (task, spec) = match (given.status.phase, given.spec.stop) {
+            // It was begun by an executor with this id that has left nothing.
+            (ExecutorTaskPhase::Running, _) => (Task::lost(&given, directory), None),
+            (ExecutorTaskPhase::NotStarted, true) => (Task::cancelled(&given, directory), None),
+            (ExecutorTaskPhase::NotStarted, false) => {
+                let is_full = limit > 0 && known.active() >= limit as usize;
+                if is_full || !can_start {
+                    // It is found again when there is room.
+                    return None;
+                }
+                let task = Task::new(&given, directory);
+                (task, Some(given.spec.data.unwrap_or_default()))
+            }
+            _ => return None,
+        };
+        let task = Arc::new(task);
+        known.tasks.insert(given.id, task.clone());
+        Some((task, spec))
+    }
+
+    pub(super) fn insert(&self, task: &Arc<Task>) {
+        let mut known = self.lock();
+        known.tasks.insert(task.id().to_owned(), task.clone());
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Task>> {
+        self.lock().tasks.get(id).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Task>> {
+        self.lock().tasks.values().cloned().collect()
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        let mut known = self.lock();
+        known.tasks.remove(id);
+        if known.forgotten.len() >= FORGOTTEN_MAX {
+            known.forgotten.pop_front();
+        }
+        known.forgotten.push_back(id.to_owned());
+    }
+
+    /// How many are being executed.
+    pub(super) fn active(&self) -> usize {
+        self.lock().active()
+    }
+}
+
+impl Known {
+    fn active(&self) -> usize {
+        self.tasks.values().filter(|task| task.is_active()).count()
+    }
+}
