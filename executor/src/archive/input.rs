@@ -1,20 +1,84 @@
 //! Entries of an archive as they are read: with the long names and other extensions that stand before them.
 
+use std::cell::Cell;
+use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use tar::{Entry, EntryType, Header, PaxExtensions};
+use tar::{Archive, Entry, EntryType, Header, PaxExtensions};
 
-use super::Error;
+use super::name::Name;
+use super::{Error, Options, Summary};
 
+/// What stands behind the end mark: programs fill their last block up. More is not read.
+const PADDING_BYTES_MAX: u64 = 1024 * 1024;
 /// A name, or a target of a link, is not longer.
 const LONG_NAME_BYTES_MAX: u64 = 64 * 1024;
 /// All that a PAX header tells about one entry.
 const EXTENSIONS_BYTES_MAX: u64 = 1024 * 1024;
 
+/// An entry, but for its content. Rules 1 and 2 hold.
+pub(super) struct Item {
+    pub(super) name: Name,
+    pub(super) kind: Kind,
+    /// Only files have a content.
+    pub(super) size: u64,
+    pub(super) attributes: Attributes,
+}
+
+pub(super) enum Kind {
+    File,
+    Directory,
+    /// Where it leads, which is not checked.
+    SymbolicLink(PathBuf),
+    HardLink(Name),
+}
+
+/// What is kept of an entry beside its content.
+#[derive(Clone, Copy)]
+pub(super) struct Attributes {
+    pub(super) mode: u32,
+    /// Seconds since 1970.
+    pub(super) modified: u64,
+}
+
+/// Reads an archive to its end, in bounded memory, and has all be done that is to be done with its entries.
+pub(super) fn each_entry<R: Read>(
+    input: R,
+    options: &Options,
+    mut act: impl FnMut(Item, &mut Entry<'_, Input<R>>) -> Result<(), Error>,
+) -> Result<Summary, Error> {
+    let mut summary = Summary::default();
+    let input = Input::new(input);
+    let is_at_end = input.is_at_end.clone();
+    let mut archive = Archive::new(input);
+    let mut extensions = Extensions::default();
+    // The crate reads long names and the like into memory whole, however long they are; so they are read here.
+    for entry in archive.entries().map_err(bad_header)?.raw(true) {
+        let mut entry = entry.map_err(bad_header)?;
+        options.check_cancelled()?;
+        options.count_entry(&mut summary)?;
+        if extensions.take(&mut entry)? {
+            continue;
+        }
+        let item = std::mem::take(&mut extensions).describe(entry.header())?;
+        options.count_bytes(&mut summary, item.size)?;
+        act(item, &mut entry)?;
+    }
+    if is_at_end.get() || !extensions.is_empty() {
+        return Err(cut_off());
+    }
+    // An input that is cut off behind the end mark says so here.
+    let mut rest = archive.into_inner().take(PADDING_BYTES_MAX);
+    io::copy(&mut rest, &mut io::sink()).map_err(bad_header)?;
+    Ok(summary)
+}
+
 /// What stands before an entry and belongs to it.
 #[derive(Default)]
-pub(super) struct Extensions {
+struct Extensions {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<u64>,
@@ -23,7 +87,7 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Takes an entry that only describes the next one. Returns whether it was one.
-    pub(super) fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<bool, Error> {
+    fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<bool, Error> {
         match entry.header().entry_type() {
             EntryType::GNULongName => set_once(&mut self.name, long_name(entry)?)?,
             EntryType::GNULongLink => set_once(&mut self.link, long_name(entry)?)?,
@@ -63,50 +127,62 @@ impl Extensions {
         Ok(())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.name.is_none() && self.link.is_none() && self.size.is_none() && !self.has_pax
     }
 
-    /// The name of the entry that follows.
-    pub(super) fn name(&mut self, header: &Header) -> Vec<u8> {
-        let name = self.name.take();
-        name.unwrap_or_else(|| header.path_bytes().into_owned())
-    }
-
-    /// Where the entry that follows leads, if it is a link.
-    pub(super) fn link(&mut self, header: &Header) -> Result<PathBuf, Error> {
-        use std::os::unix::ffi::OsStringExt;
-        let link = self.link.take();
-        let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
-        let link = link.ok_or_else(|| Error::new("the archive has a link without a target"))?;
-        Ok(std::ffi::OsString::from_vec(link).into())
-    }
-
-    /// Two sizes that differ make programs see different archives in the same bytes, so the archive is refused.
-    pub(super) fn check_size(&self, header: &Header) -> Result<(), Error> {
+    /// The entry that follows, with what was told of it.
+    fn describe(self, header: &Header) -> Result<Item, Error> {
         let size = header.entry_size().map_err(bad_header)?;
-        match self.size.is_some_and(|told| told != size) {
-            true => Err(Error::new("the archive has an entry with two sizes")),
-            false => Ok(()),
+        if self.size.is_some_and(|told| told != size) {
+            // Two sizes that differ make programs see different archives in the same bytes.
+            return Err(Error::new("the archive has an entry with two sizes"));
         }
+        let name = match self.name {
+            Some(name) => name,
+            None => header.path_bytes().into_owned(),
+        };
+        let link = self.link;
+        let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
+        let link = || link.ok_or_else(|| Error::new("the archive has a link without a target"));
+        let kind = match header.entry_type() {
+            // So directories were written before there was a type for them.
+            EntryType::Regular if name.ends_with(b"/") => Kind::Directory,
+            EntryType::Regular | EntryType::Continuous => Kind::File,
+            EntryType::Directory => Kind::Directory,
+            EntryType::Symlink => Kind::SymbolicLink(OsString::from_vec(link()?).into()),
+            EntryType::Link => Kind::HardLink(Name::parse(&link()?)?),
+            other => return Err(refused_kind(other)),
+        };
+        let name = Name::parse(&name)?;
+        if size > 0 && !matches!(kind, Kind::File) {
+            let path = name.path();
+            return Err(Error::new(format!(
+                "{path:?} has a content, and is no file"
+            )));
+        }
+        Ok(Item {
+            name,
+            kind,
+            size,
+            attributes: Attributes {
+                mode: header.mode().map_err(bad_header)?,
+                modified: header.mtime().map_err(bad_header)?,
+            },
+        })
     }
 }
 
 /// What is not a file, a directory or a link: rule 2.
-pub(super) fn check_kind(kind: EntryType) -> Result<(), Error> {
+fn refused_kind(kind: EntryType) -> Error {
     match kind {
-        EntryType::Regular
-        | EntryType::Continuous
-        | EntryType::Directory
-        | EntryType::Symlink
-        | EntryType::Link => Ok(()),
-        EntryType::GNUSparse => Err(sparse()),
-        EntryType::Char | EntryType::Block => Err(Error::new("there is a device in the archive")),
-        EntryType::Fifo => Err(Error::new("there is a pipe in the archive")),
-        other => Err(Error::new(format!(
+        EntryType::GNUSparse => sparse(),
+        EntryType::Char | EntryType::Block => Error::new("there is a device in the archive"),
+        EntryType::Fifo => Error::new("there is a pipe in the archive"),
+        other => Error::new(format!(
             "there is something unknown in the archive: {:?}",
             char::from(other.as_byte())
-        ))),
+        )),
     }
 }
 
@@ -156,14 +232,14 @@ pub(super) fn cut_off() -> Error {
 /// Notes whether the end of the input was met.
 pub(super) struct Input<R> {
     input: R,
-    pub(super) is_at_end: std::rc::Rc<std::cell::Cell<bool>>,
+    is_at_end: Rc<Cell<bool>>,
 }
 
 impl<R> Input<R> {
-    pub(super) fn new(input: R) -> Input<R> {
+    fn new(input: R) -> Input<R> {
         Input {
             input,
-            is_at_end: std::rc::Rc::default(),
+            is_at_end: Rc::default(),
         }
     }
 }

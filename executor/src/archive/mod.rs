@@ -21,6 +21,7 @@
 mod input;
 mod name;
 mod pack;
+mod sift;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,8 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use pack::{Source, pack};
-pub(crate) use unpack::{unpack, unpack_stream};
+pub(crate) use sift::Sifter;
+pub(crate) use unpack::unpack;
 
 /// What one call may do.
 #[derive(Clone, Debug)]
@@ -95,7 +97,6 @@ pub(crate) struct Summary {
 pub(crate) struct Error {
     message: String,
     source: Option<io::Error>,
-    is_cancelled: bool,
 }
 
 impl Error {
@@ -103,7 +104,6 @@ impl Error {
         Error {
             message: message.into(),
             source: None,
-            is_cancelled: false,
         }
     }
 
@@ -119,15 +119,7 @@ impl Error {
     }
 
     fn cancelled() -> Error {
-        Error {
-            is_cancelled: true,
-            ..Error::new("it was stopped")
-        }
-    }
-
-    /// Whether it was ended on purpose.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.is_cancelled
+        Error::new("it was stopped")
     }
 }
 

@@ -30,10 +30,7 @@ impl Name {
                 part => parts.push(OsString::from_vec(part.to_vec())),
             }
         }
-        match parts.len() > DEPTH_MAX {
-            true => Err(refused("too deep a name:", bytes)),
-            false => Ok(Name { parts }),
-        }
+        Name { parts }.check_depth()
     }
 
     /// Reads what a step says: there `/` at the beginning means the root of the archive.
@@ -41,16 +38,28 @@ impl Name {
         Name::parse(text.trim_start_matches('/').as_bytes())
     }
 
+    /// The path of another one below this.
+    pub(super) fn below(&self, other: &Name) -> Result<Name, Error> {
+        let joined = Name {
+            parts: [&self.parts[..], &other.parts[..]].concat(),
+        };
+        joined.check_depth()
+    }
+
+    fn check_depth(self) -> Result<Name, Error> {
+        match self.parts.len() > DEPTH_MAX {
+            true => {
+                let path = self.path();
+                Err(refused("too deep a name:", path.as_os_str().as_bytes()))
+            }
+            false => Ok(self),
+        }
+    }
+
     pub(super) fn join(&self, part: &OsStr) -> Result<Name, Error> {
         let mut joined = self.clone();
         joined.parts.push(part.to_owned());
-        match joined.parts.len() > DEPTH_MAX {
-            true => Err(refused(
-                "too deep a name:",
-                joined.path().as_os_str().as_bytes(),
-            )),
-            false => Ok(joined),
-        }
+        joined.check_depth()
     }
 
     pub(super) fn path(&self) -> PathBuf {

@@ -199,7 +199,7 @@ fn changed(path: &Path) -> Error {
     Error::new(format!("{path:?} was changed while it was read"))
 }
 
-fn cannot_write(error: io::Error) -> Error {
+pub(super) fn cannot_write(error: io::Error) -> Error {
     Error::of_source("cannot write the archive".to_owned(), error)
 }
 
@@ -249,7 +249,7 @@ impl Read for Content<'_> {
     }
 }
 
-fn patterns(texts: &[String]) -> Result<GlobSet, Error> {
+pub(super) fn patterns(texts: &[String]) -> Result<GlobSet, Error> {
     if texts.len() > PATTERNS_MAX {
         return Err(Error::new(format!(
             "there are more than {PATTERNS_MAX} patterns"

@@ -11,6 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::Error;
+use super::input::Attributes;
 use super::name::Name;
 
 /// Read, write and execute for all three: no set-user-id and the like.
@@ -25,14 +26,6 @@ pub(super) struct Target {
     open: Vec<(OsString, Dir)>,
     /// Directories that get their modes and times at the end: with them nothing could be written in some.
     directories: Vec<(Name, Attributes)>,
-}
-
-/// What is kept of an entry beside its content.
-#[derive(Clone, Copy)]
-pub(super) struct Attributes {
-    pub(super) mode: u32,
-    /// Seconds since 1970.
-    pub(super) modified: u64,
 }
 
 impl Attributes {

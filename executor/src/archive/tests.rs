@@ -2,7 +2,7 @@
 
 mod hostile;
 mod packing;
-mod streams;
+mod sifting;
 
 use std::collections::BTreeMap;
 use std::fs;

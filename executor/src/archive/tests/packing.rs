@@ -167,9 +167,11 @@ fn packing_has_bounds_and_tells_when_it_cannot_write() {
     assert!(source.contains("No space left"), "{source}");
     let stopped = options();
     stopped.cancelled.cancel();
-    assert!(
-        pack(&sources, Vec::new(), &stopped)
-            .unwrap_err()
-            .is_cancelled()
-    );
+    let error = pack(&sources, Vec::new(), &stopped).unwrap_err();
+    assert_eq!(error.to_string(), "it was stopped");
+    let archive = packed(&sources);
+    let to = tempfile::tempdir().unwrap();
+    let error = unpack(Cursor::new(&archive), to.path(), &stopped).unwrap_err();
+    assert_eq!(error.to_string(), "it was stopped");
+    assert_eq!(names(to.path()), "");
 }
