@@ -28,7 +28,6 @@ struct Inner {
     limits: Limits,
     token: Option<BearerToken>,
     metrics: Metrics,
-    has_store: bool,
     store: OnceLock<DataManager>,
     stopping: watch::Sender<bool>,
     /// Long work goes there, so that it does not hold up the threads that answer requests.
@@ -41,7 +40,6 @@ impl Context {
         instance: String,
         limits: Limits,
         token: Option<BearerToken>,
-        has_store: bool,
     ) -> Result<Context, Error> {
         let metrics = Metrics::new(&instance)?;
         Ok(Context {
@@ -50,7 +48,6 @@ impl Context {
                 limits,
                 token,
                 metrics,
-                has_store,
                 store: OnceLock::new(),
                 stopping: watch::Sender::new(false),
                 runtime: Handle::current(),
@@ -91,11 +88,6 @@ impl Context {
     /// `Unavailable` with code `starting` until it is open.
     pub fn store(&self) -> Result<&DataManager, Error> {
         self.inner.store.get().ok_or_else(starting)
-    }
-
-    /// Whether the server works on a store, be it open or not.
-    pub(crate) fn has_store(&self) -> bool {
-        self.inner.has_store
     }
 
     pub(crate) fn set_store(&self, store: DataManager) {
@@ -156,7 +148,7 @@ pub(crate) fn of(request: &HttpRequest) -> Result<Context, Error> {
 fn starting() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "the service is starting and cannot answer yet",
+        "the service is starting: its store is not open yet",
     )
     .with_code("starting")
 }

@@ -38,10 +38,9 @@ const BACKLOG: u32 = 1024;
 /// The bytes of an export, up to its end or to an error, which cuts the connection off.
 pub type ExportStream = BoxStream<'static, Result<Bytes, Error>>;
 
-/// What makes a server: its routes, and what they work with.
+/// What makes a server on a store: its routes, and what they work with.
 ///
-/// [`run`] adds the socket, the store if the server has one, and the routes of [`operations`](crate::operations).
-/// [`Service::start`] makes the state of a server on a store, [`Service::start_without_store`] that of one without.
+/// [`run`] adds the socket, the store, and the routes of [`operations`](crate::operations).
 pub trait Service: Send + Sync + 'static {
     /// What handlers work with once the store is open; they get it as [`Opened`](crate::Opened).
     type State: Clone + Send + Sync + 'static;
@@ -53,23 +52,7 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// After `Unavailable` it is called again. Any other error ends the server.
-    fn start(
-        &self,
-        _store: DataManager,
-    ) -> impl Future<Output = Result<Self::State, Error>> + Send {
-        async { Err(Error::internal("the server does not work on a store")) }
-    }
-
-    /// Makes the state of a server whose options have no store.
-    ///
-    /// # Errors
-    /// As [`Service::start`].
-    fn start_without_store(
-        &self,
-        _context: &Context,
-    ) -> impl Future<Output = Result<Self::State, Error>> + Send {
-        async { Err(Error::internal("the server does not work without a store")) }
-    }
+    fn start(&self, store: DataManager) -> impl Future<Output = Result<Self::State, Error>> + Send;
 
     /// Adds the routes below `/api/v1alpha`. A path with several methods is one `web::resource`, so that other methods
     /// are answered with 405.
@@ -132,8 +115,8 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The store, if there is to be one.
-    pub store: Option<StoreOptions>,
+    /// The store.
+    pub store: StoreOptions,
     /// TLS. The address is not looked at: [`bind`] makes the socket.
     pub web: Web,
     /// A file with the token that callers have to show. Without one everybody is let in.
@@ -147,18 +130,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// A store, plain HTTP, no token, and the defaults.
+    /// Plain HTTP, no token, and the defaults.
     pub fn new(store: StoreOptions) -> Options {
         Options {
-            store: Some(store),
-            ..Options::without_store()
-        }
-    }
-
-    /// No store, plain HTTP, no token, and the defaults.
-    pub fn without_store() -> Options {
-        Options {
-            store: None,
+            store,
             web: Web::default(),
             bearer_token_file: None,
             limits: Limits::default(),
@@ -218,8 +193,6 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Error>
 /// Runs a server on `listener` until `shutdown` is done, and stops it: running requests get their answers, streams end, and
 /// the store is closed, all within [`Options::shutdown_timeout`].
 ///
-/// Without a store there are no routes about one, and all others answer 503 until the server has started.
-///
 /// While the store's storage or log does not answer, the server waits for it: `/healthz` is fine, `/readyz` and all other
 /// routes answer 503. It needs a tokio runtime.
 ///
@@ -258,12 +231,8 @@ impl<S: Service> Running<S> {
             true => Some(tls::Certificate::load(name, &options.web)?),
             false => None,
         };
-        let builder = match &options.store {
-            Some(store) => Some(store.builder()?.instance(&instance)),
-            None => None,
-        };
-        let has_store = builder.is_some();
-        let context = Context::new(instance, options.limits.clone(), token, has_store)?;
+        let builder = options.store.builder()?.instance(&instance);
+        let context = Context::new(instance, options.limits.clone(), token)?;
         let state = Slot::new();
         let service = Arc::new(service);
         let address = listener.local_addr().map_err(Error::internal)?;
@@ -355,17 +324,16 @@ impl<S: Service> Drop for Running<S> {
     }
 }
 
-/// Opens the store, if there is to be one, and returns why the server cannot work, or cannot work any more.
+/// Opens the store, and returns why it cannot be used, or cannot be used any more.
 async fn keep_open<S: Service>(
     service: Arc<S>,
-    builder: Option<Builder>,
+    builder: Builder,
     context: Context,
     state: Slot<S::State>,
 ) -> Error {
     let opened = open(&*service, builder, &context, &state).await;
     match opened {
-        Ok(None) => std::future::pending().await,
-        Ok(Some(store)) => {
+        Ok(store) => {
             let message = "the store cannot be used any more; the service has to be started again";
             Error::new(ErrorKind::Internal, message).with_source(store.ended().await)
         }
@@ -375,33 +343,22 @@ async fn keep_open<S: Service>(
 
 async fn open<S: Service>(
     service: &S,
-    builder: Option<Builder>,
+    builder: Builder,
     context: &Context,
     state: &Slot<S::State>,
-) -> Result<Option<DataManager>, Error> {
-    let (instance, name) = (context.instance(), service.name());
-    let store = match builder {
-        Some(builder) => {
-            let store = store::open(builder, instance).await?;
-            context.set_store(store.clone());
-            log::info!(instance = instance; "the store is open");
-            Some(store)
-        }
-        None => None,
-    };
+) -> Result<DataManager, Error> {
+    let instance = context.instance();
+    let store = store::open(builder, instance).await?;
+    context.set_store(store.clone());
     loop {
-        let started = match &store {
-            Some(store) => service.start(store.clone()).await,
-            None => service.start_without_store(context).await,
-        };
-        match started {
+        match service.start(store.clone()).await {
             Ok(started) => {
                 state.set(started);
-                log::info!(instance = instance; "{name} serves");
+                log::info!(instance = instance; "the store is open, {} serves", service.name());
                 return Ok(store);
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                log::warn!(instance = instance; "{name} cannot start yet: {}", error.chain());
+                log::warn!(instance = instance; "{} cannot start yet: {}", service.name(), error.chain());
                 tokio::time::sleep(START_RETRY_PAUSE).await;
             }
             Err(error) => return Err(error),
@@ -417,14 +374,13 @@ fn http_server<S: Service>(
     options: &Options,
     tls: Option<rustls::ServerConfig>,
 ) -> Result<Server, Error> {
-    let has_store = context.has_store();
-    let operations = Operations::new(service.clone(), state.clone(), has_store)?;
+    let operations = Operations::new(service.clone(), state.clone())?;
     let (service, context, state) = (service.clone(), context.clone(), state.clone());
     let factory = move || {
         let unknown = service.clone();
         let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
         let api = web::scope(API)
-            .configure(|routes| operations::api_routes::<S>(routes, has_store))
+            .configure(operations::api_routes::<S>)
             .configure(|routes| service.routes(routes))
             .default_service(web::to(unknown_path));
         App::new()

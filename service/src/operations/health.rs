@@ -70,15 +70,12 @@ async fn look<S: Service>(operations: &Operations<S>, context: &Context) -> Resu
     if context.is_stopping() {
         return Err(Error::unavailable("the service is stopping").with_code("stopping"));
     }
-    if context.has_store() {
-        let store = context.store()?;
-        operations.inner.state.get()?;
-        catch_up(operations, store).await?;
-        if store.maintenance().mode != Mode::Normal {
-            return Err(in_maintenance());
-        }
-    }
+    let store = context.store()?;
     let state = operations.inner.state.get()?;
+    catch_up(operations, store).await?;
+    if store.maintenance().mode != Mode::Normal {
+        return Err(in_maintenance());
+    }
     operations.inner.service.ready(state).await
 }
 

@@ -62,9 +62,6 @@ async fn admit(context: &Context, request: &ServiceRequest) -> Result<(), Error>
     if path == METRICS || below.is_some_and(|below| OPERATIONS.contains(&below)) {
         return Ok(());
     }
-    if !context.has_store() {
-        return Ok(());
-    }
     let store = context.store()?;
     if store.maintenance().mode != Mode::Normal {
         return Err(in_maintenance());
