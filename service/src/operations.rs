@@ -7,6 +7,7 @@
 //! | `GET /metrics` | always | figures in the format of Prometheus |
 //! | `GET /api/v1alpha/openapi.json` | always | the description of all routes |
 //! | `GET /api/v1alpha/instances` | once the store is open | the live instances ([`InstanceStatus`](crate::api::InstanceStatus)) |
+//! | `GET /api/v1alpha/store` | once the store is open | how far it is and how large ([`StoreStatus`](crate::api::StoreStatus)) |
 //! | `GET /api/v1alpha/maintenance` | once the store is open | [`MaintenanceStatus`](crate::api::MaintenanceStatus) |
 //! | `PUT`, `DELETE` of it | once the store is open | 200 without a body; 400 if it is on, or off, already |
 //! | `GET /api/v1alpha/export` | once the store is open | a stream; `?format=agola` (default) or `native`, `?zstd` |
@@ -14,7 +15,7 @@
 //!
 //! In maintenance all other routes are answered with 503 and code `maintenance`.
 
-mod health;
+pub(crate) mod health;
 mod maintenance;
 mod transfer;
 
@@ -78,6 +79,7 @@ impl<S: Service> Operations<S> {
         maintenance::enable,
         maintenance::disable,
         maintenance::instances,
+        maintenance::store,
         transfer::export,
         transfer::import,
     ),
@@ -98,6 +100,7 @@ pub(crate) fn api_routes<S: Service>(routes: &mut ServiceConfig) {
     routes
         .service(web::resource("/openapi.json").get(health::openapi::<S>))
         .service(web::resource("/instances").get(maintenance::instances))
+        .service(web::resource("/store").get(maintenance::store))
         .service(
             web::resource("/maintenance")
                 .get(maintenance::status)

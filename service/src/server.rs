@@ -1,6 +1,8 @@
 //! Running a server: its socket, its store, and its graceful stop.
 
 mod around;
+mod front;
+mod http;
 mod tls;
 
 use std::future::{Future, ready};
@@ -9,9 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use datamanager::{Builder, Conversion, DataManager, Expansion, ExportFormat};
 use futures::stream::BoxStream;
@@ -19,21 +19,21 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use utoipa::openapi::OpenApi;
 
-use crate::auth::BearerToken;
 use crate::config::{self, Limits, Web};
 use crate::context::Slot;
 use crate::operations::{self, Operations};
-use crate::{Context, Error, ErrorKind, StoreOptions, json, store};
+use crate::{Context, Error, ErrorKind, StoreOptions, store};
+use http::Http;
 
 pub(crate) use around::in_maintenance;
+pub use front::{Front, run_front};
+pub use http::HttpOptions;
 
 /// The path below which a server's routes are.
 pub(crate) const API: &str = "/api/v1alpha";
 /// How long closing the store may take at the end of a stop, out of the time for all of it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Connections that wait for being accepted.
-const BACKLOG: u32 = 1024;
 
 /// The bytes of an export, up to its end or to an error, which cuts the connection off.
 pub type ExportStream = BoxStream<'static, Result<Bytes, Error>>;
@@ -132,13 +132,24 @@ pub struct Options {
 impl Options {
     /// Plain HTTP, no token, and the defaults.
     pub fn new(store: StoreOptions) -> Options {
+        let http = HttpOptions::default();
         Options {
             store,
-            web: Web::default(),
-            bearer_token_file: None,
-            limits: Limits::default(),
-            shutdown_timeout: Duration::from_secs(10),
-            workers: None,
+            web: http.web,
+            bearer_token_file: http.bearer_token_file,
+            limits: http.limits,
+            shutdown_timeout: http.shutdown_timeout,
+            workers: http.workers,
+        }
+    }
+
+    fn http(&self) -> HttpOptions {
+        HttpOptions {
+            web: self.web.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            limits: self.limits.clone(),
+            shutdown_timeout: self.shutdown_timeout,
+            workers: self.workers,
         }
     }
 }
@@ -211,58 +222,41 @@ pub async fn run<S: Service>(
 
 struct Running<S: Service> {
     service: Arc<S>,
-    context: Context,
+    http: Http,
     state: Slot<S::State>,
-    server: JoinHandle<std::io::Result<()>>,
-    handle: ServerHandle,
     opening: JoinHandle<Error>,
-    shutdown_timeout: Duration,
 }
 
 impl<S: Service> Running<S> {
     fn begin(listener: TcpListener, service: S, options: &Options) -> Result<Running<S>, Error> {
         let name = service.name();
-        let instance = instance_name(name)?;
-        let token = match &options.bearer_token_file {
-            Some(path) => Some(BearerToken::read(&format!("{name}.bearerTokenFile"), path)?),
-            None => None,
-        };
-        let certificate = match options.web.tls {
-            true => Some(tls::Certificate::load(name, &options.web)?),
-            false => None,
-        };
+        let instance = http::instance_name(name)?;
         let builder = options.store.builder()?.instance(&instance);
-        let context = Context::new(instance, options.limits.clone(), token)?;
+        let context = Context::new(instance, name, &options.http(), true)?;
         let state = Slot::new();
         let service = Arc::new(service);
-        let address = listener.local_addr().map_err(Error::internal)?;
-        let tls = certificate.as_ref().map(tls::Certificate::server_config);
-        let server = http_server(
-            listener,
-            &service,
-            &context,
-            &state,
-            options,
-            tls.transpose()?,
-        )?;
-        let handle = server.handle();
-        let server = tokio::spawn(server);
-        if let Some(certificate) = certificate {
-            tokio::spawn(certificate.keep_current(context.clone()));
-        }
-        log::info!(
-            instance = context.instance(), address:% = address, tls = options.web.tls;
-            "{name} listens on {address}"
-        );
-        let opening = keep_open(service.clone(), builder, context.clone(), state.clone());
+        let operations = Operations::new(service.clone(), state.clone())?;
+        let (routed, slot) = (service.clone(), state.clone());
+        let routes = move |routes: &mut web::ServiceConfig| {
+            let unknown = routed.clone();
+            let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
+            let api = web::scope(API)
+                .configure(operations::api_routes::<S>)
+                .configure(|routes| routed.routes(routes))
+                .default_service(web::to(unknown_path));
+            routes
+                .app_data(slot.clone())
+                .app_data(operations.clone())
+                .configure(operations::routes::<S>)
+                .service(api);
+        };
+        let http = Http::begin(listener, name, &options.http(), context.clone(), routes)?;
+        let opening = keep_open(service.clone(), builder, context, state.clone());
         Ok(Running {
             opening: tokio::spawn(opening),
             service,
-            context,
+            http,
             state,
-            server,
-            handle,
-            shutdown_timeout: options.shutdown_timeout,
         })
     }
 
@@ -270,10 +264,7 @@ impl<S: Service> Running<S> {
         let failure = tokio::select! {
             () = shutdown => None,
             error = &mut self.opening => Some(error.unwrap_or_else(Error::internal)),
-            ended = &mut self.server => Some(match ended {
-                Ok(Err(cause)) => Error::internal(cause),
-                Ok(Ok(())) | Err(_) => Error::internal("the HTTP server has ended by itself"),
-            }),
+            error = self.http.ended() => Some(error),
         };
         self.stop().await;
         match failure {
@@ -282,18 +273,11 @@ impl<S: Service> Running<S> {
         }
     }
 
-    async fn stop(self) {
-        let instance = self.context.instance();
-        let deadline = Instant::now() + self.shutdown_timeout;
-        log::info!(instance = instance; "stopping");
-        self.context.stop();
+    async fn stop(mut self) {
+        let context = self.http.context().clone();
+        let instance = context.instance();
         self.opening.abort();
-        // The server itself gives up a little earlier, so that there is time for the store.
-        let stopped = tokio::time::timeout_at(deadline, self.handle.stop(true)).await;
-        if stopped.is_err() {
-            log::warn!(instance = instance; "requests were still being answered at the end of the time for stopping");
-            self.server.abort();
-        }
+        let deadline = self.http.stop().await;
         if let Ok(state) = self.state.get() {
             let within = deadline.max(Instant::now() + CLOSE_TIMEOUT / 2);
             let stop = self.service.stop(state);
@@ -301,7 +285,7 @@ impl<S: Service> Running<S> {
                 log::warn!(instance = instance; "what the service runs in the background did not end in time");
             }
         }
-        if let Ok(store) = self.context.store() {
+        if let Ok(store) = context.store() {
             let within = deadline.max(Instant::now() + CLOSE_TIMEOUT / 2);
             match tokio::time::timeout_at(within, store.close()).await {
                 Ok(Ok(())) => {}
@@ -318,9 +302,7 @@ impl<S: Service> Running<S> {
 /// A server whose call is dropped ends at once. After a stop there is nothing left to end.
 impl<S: Service> Drop for Running<S> {
     fn drop(&mut self) {
-        self.context.stop();
         self.opening.abort();
-        self.server.abort();
     }
 }
 
@@ -364,64 +346,4 @@ async fn open<S: Service>(
             Err(error) => return Err(error),
         }
     }
-}
-
-fn http_server<S: Service>(
-    listener: TcpListener,
-    service: &Arc<S>,
-    context: &Context,
-    state: &Slot<S::State>,
-    options: &Options,
-    tls: Option<rustls::ServerConfig>,
-) -> Result<Server, Error> {
-    let operations = Operations::new(service.clone(), state.clone())?;
-    let (service, context, state) = (service.clone(), context.clone(), state.clone());
-    let factory = move || {
-        let unknown = service.clone();
-        let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
-        let api = web::scope(API)
-            .configure(operations::api_routes::<S>)
-            .configure(|routes| service.routes(routes))
-            .default_service(web::to(unknown_path));
-        App::new()
-            .app_data(context.clone())
-            .app_data(state.clone())
-            .app_data(operations.clone())
-            .configure(json::extractors)
-            .configure(operations::routes::<S>)
-            .service(api)
-            .default_service(web::to(|| {
-                ready(Err::<HttpResponse, Error>(around::nothing_here()))
-            }))
-            .wrap(from_fn(around::handle))
-    };
-    let limits = &options.limits;
-    let stop_timeout = options.shutdown_timeout.saturating_sub(CLOSE_TIMEOUT);
-    let mut server = HttpServer::new(factory)
-        .disable_signals()
-        .backlog(BACKLOG)
-        .keep_alive(limits.keep_alive)
-        .client_request_timeout(limits.head_timeout)
-        // Also how long what is left of a body is read and dropped behind an answer that came early.
-        .client_disconnect_timeout(limits.body_timeout)
-        .max_connections(limits.connections_max)
-        // Who has gone is noticed also while there is nothing to send.
-        .h1_allow_half_closed(false)
-        .shutdown_timeout(stop_timeout.as_secs().max(1));
-    if let Some(workers) = options.workers {
-        server = server.workers(workers.max(1));
-    }
-    let server = match tls {
-        Some(tls) => server
-            .tls_handshake_timeout(limits.head_timeout)
-            .listen_rustls_0_23(listener, tls),
-        None => server.listen(listener),
-    };
-    server.map(HttpServer::run).map_err(Error::internal)
-}
-
-/// A name that no other instance has.
-fn instance_name(service: &str) -> Result<String, Error> {
-    let random = getrandom::u32().map_err(|cause| Error::internal(cause.to_string()))?;
-    Ok(format!("{service}-{random:08x}"))
 }

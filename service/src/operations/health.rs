@@ -106,8 +106,12 @@ async fn catch_up<S: Service>(
 /// Figures in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The figures.")))]
 pub(crate) async fn metrics(context: Context) -> Result<HttpResponse, Error> {
-    let stats = context.store().ok().map(|store| store.stats());
-    let text = context.own_metrics().render(stats.as_ref())?;
+    figures(&context)
+}
+
+/// All figures, as a reply.
+pub(crate) fn figures(context: &Context) -> Result<HttpResponse, Error> {
+    let text = context.figures()?;
     Ok(HttpResponse::Ok().content_type(METRICS_TYPE).body(text))
 }
 
