@@ -36,6 +36,8 @@ use crate::{Error, ErrorKind};
 pub use path::Path;
 
 const API: &str = "/api/v1alpha";
+/// The header that says for whom is asked.
+const CALLER: &str = "x-dm-caller";
 /// How often a request that changes nothing is sent, at most.
 const ATTEMPTS_MAX: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -145,6 +147,7 @@ impl<C: From<Client>> Builder<C> {
                 timeout: self.timeout,
                 position: Mutex::new(None),
             }),
+            caller: None,
         }))
     }
 
@@ -179,6 +182,8 @@ impl<C: From<Client>> Builder<C> {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// For whom it asks.
+    caller: Option<HeaderValue>,
 }
 
 struct Inner {
@@ -218,6 +223,18 @@ impl Client {
                 timeout: self.inner.timeout,
                 position: Mutex::new(None),
             }),
+            caller: self.caller.clone(),
+        }
+    }
+
+    /// A client that says for whom it asks, which the service notes in its log of changes. Shares connections and the
+    /// position with this one. What no header can hold is left out.
+    pub fn on_behalf_of(&self, caller: &str) -> Client {
+        let shown = caller.bytes().filter(|byte| (b' '..=b'~').contains(byte));
+        let shown: Vec<u8> = shown.collect();
+        Client {
+            inner: self.inner.clone(),
+            caller: HeaderValue::from_bytes(&shown).ok(),
         }
     }
 
@@ -349,6 +366,9 @@ impl Client {
         if let Some(position) = self.position() {
             let value = HeaderValue::from_str(&position.to_string());
             headers.insert(MIN_POSITION, value.map_err(Error::internal)?);
+        }
+        if let Some(caller) = &self.caller {
+            headers.insert(CALLER, caller.clone());
         }
         Ok(http.request(method, url).headers(headers))
     }

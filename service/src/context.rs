@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::auth::BearerToken;
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, HttpOptions};
 
 /// A running server: its name, its store once it is open, its limits, and whether it is stopping. Handlers take it as an
 /// argument. Cheap to clone.
@@ -28,6 +28,7 @@ struct Inner {
     limits: Limits,
     token: Option<BearerToken>,
     metrics: Metrics,
+    /// Whether there is to be one.
     has_store: bool,
     store: OnceLock<DataManager>,
     stopping: watch::Sender<bool>,
@@ -36,18 +37,25 @@ struct Inner {
 }
 
 impl Context {
-    /// Within a tokio runtime.
+    /// Within a tokio runtime. `section` names the part of the configuration, for messages.
     pub(crate) fn new(
         instance: String,
-        limits: Limits,
-        token: Option<BearerToken>,
+        section: &str,
+        options: &HttpOptions,
         has_store: bool,
     ) -> Result<Context, Error> {
+        let token = match &options.bearer_token_file {
+            Some(path) => {
+                let key = format!("{section}.bearerTokenFile");
+                Some(BearerToken::read(&key, path)?)
+            }
+            None => None,
+        };
         let metrics = Metrics::new(&instance)?;
         Ok(Context {
             inner: Arc::new(Inner {
                 instance,
-                limits,
+                limits: options.limits.clone(),
                 token,
                 metrics,
                 has_store,
@@ -77,12 +85,26 @@ impl Context {
         &self.inner.metrics
     }
 
+    /// All figures of `/metrics`, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// `Internal`: two of them have one name.
+    pub fn figures(&self) -> Result<String, Error> {
+        let stats = self.inner.store.get().map(DataManager::stats);
+        self.inner.metrics.render(stats.as_ref())
+    }
+
     pub(crate) fn token(&self) -> Option<&BearerToken> {
         self.inner.token.as_ref()
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
+    /// Where long work goes, so that it does not hold up the threads that answer requests.
+    pub fn runtime(&self) -> &Handle {
         &self.inner.runtime
+    }
+
+    pub(crate) fn has_store(&self) -> bool {
+        self.inner.has_store
     }
 
     /// The store.
@@ -91,11 +113,6 @@ impl Context {
     /// `Unavailable` with code `starting` until it is open.
     pub fn store(&self) -> Result<&DataManager, Error> {
         self.inner.store.get().ok_or_else(starting)
-    }
-
-    /// Whether the server works on a store, be it open or not.
-    pub(crate) fn has_store(&self) -> bool {
-        self.inner.has_store
     }
 
     pub(crate) fn set_store(&self, store: DataManager) {
@@ -156,7 +173,7 @@ pub(crate) fn of(request: &HttpRequest) -> Result<Context, Error> {
 fn starting() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "the service is starting and cannot answer yet",
+        "the service is starting: its store is not open yet",
     )
     .with_code("starting")
 }

@@ -31,8 +31,12 @@ pub enum ErrorKind {
     Conflict,
     /// 413: the body is too large.
     TooLarge,
+    /// 429: wait, then retry.
+    TooManyRequests,
     /// 500: a fault of the server.
     Internal,
+    /// 501: the server cannot do this at all.
+    NotImplemented,
     /// 503: nothing was changed; retry later.
     Unavailable,
     /// 504: the change may or may not have been made; look, then retry.
@@ -51,7 +55,9 @@ impl ErrorKind {
             ErrorKind::Timeout => 408,
             ErrorKind::Conflict => 409,
             ErrorKind::TooLarge => 413,
+            ErrorKind::TooManyRequests => 429,
             ErrorKind::Internal => 500,
+            ErrorKind::NotImplemented => 501,
             ErrorKind::Unavailable => 503,
             ErrorKind::Unknown => 504,
         }
@@ -67,6 +73,8 @@ impl ErrorKind {
             408 => ErrorKind::Timeout,
             409 => ErrorKind::Conflict,
             413 => ErrorKind::TooLarge,
+            429 => ErrorKind::TooManyRequests,
+            501 => ErrorKind::NotImplemented,
             502 | 503 => ErrorKind::Unavailable,
             504 => ErrorKind::Unknown,
             400..=499 => ErrorKind::BadRequest,
@@ -85,7 +93,9 @@ impl ErrorKind {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Conflict => "conflict",
             ErrorKind::TooLarge => "too_large",
+            ErrorKind::TooManyRequests => "too_many_requests",
             ErrorKind::Internal => "internal",
+            ErrorKind::NotImplemented => "not_implemented",
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::Unknown => "unknown",
         }
@@ -216,7 +226,9 @@ mod tests {
             ErrorKind::Timeout,
             ErrorKind::Conflict,
             ErrorKind::TooLarge,
+            ErrorKind::TooManyRequests,
             ErrorKind::Internal,
+            ErrorKind::NotImplemented,
             ErrorKind::Unavailable,
             ErrorKind::Unknown,
         ] {

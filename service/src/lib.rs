@@ -66,6 +66,7 @@
 //! | [`error`] | why a request failed: a kind, a code, a message, a status |
 //! | `store` | opening the store that the configuration describes, and waiting for it |
 //! | `server` | sockets, TLS, limits, the graceful stop; what is done around each request |
+//! | `relay` | bodies that are streams, in bounded memory |
 //! | `database`, `reading` | transactions with a clear end; reading from a snapshot or in a transaction |
 //! | `request`, [`openapi`] | parts of paths and queries; what all descriptions of routes have |
 //! | `json` | bodies as Go programs read and write them |
@@ -93,6 +94,8 @@ pub mod logging;
 pub mod openapi;
 #[cfg(feature = "server")]
 pub mod operations;
+#[cfg(feature = "server")]
+pub mod relay;
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -133,6 +136,8 @@ pub use reading::Reading;
 #[cfg(feature = "server")]
 pub use request::{Parameters, RawSegment, Segment};
 #[cfg(feature = "server")]
-pub use server::{ExportStream, Options, Service, bind, run, stop_signal};
+pub use server::{
+    ExportStream, Front, HttpOptions, Options, Service, bind, run, run_front, stop_signal,
+};
 #[cfg(feature = "server")]
 pub use store::StoreOptions;

@@ -7,16 +7,15 @@
 //! | `GET /metrics` | always | figures in the format of Prometheus |
 //! | `GET /api/v1alpha/openapi.json` | always | the description of all routes |
 //! | `GET /api/v1alpha/instances` | once the store is open | the live instances ([`InstanceStatus`](crate::api::InstanceStatus)) |
+//! | `GET /api/v1alpha/store` | once the store is open | how far it is and how large ([`StoreStatus`](crate::api::StoreStatus)) |
 //! | `GET /api/v1alpha/maintenance` | once the store is open | [`MaintenanceStatus`](crate::api::MaintenanceStatus) |
 //! | `PUT`, `DELETE` of it | once the store is open | 200 without a body; 400 if it is on, or off, already |
 //! | `GET /api/v1alpha/export` | once the store is open | a stream; `?format=agola` (default) or `native`, `?zstd` |
 //! | `POST /api/v1alpha/import` | in maintenance | 200 without a body; 4xx, and nothing has changed |
 //!
-//! A server without a store has the first four alone.
-//!
 //! In maintenance all other routes are answered with 503 and code `maintenance`.
 
-mod health;
+pub(crate) mod health;
 mod maintenance;
 mod transfer;
 
@@ -53,16 +52,9 @@ impl<S: Service> Clone for Operations<S> {
 }
 
 impl<S: Service> Operations<S> {
-    pub(crate) fn new(
-        service: Arc<S>,
-        state: Slot<S::State>,
-        has_store: bool,
-    ) -> Result<Operations<S>, Error> {
+    pub(crate) fn new(service: Arc<S>, state: Slot<S::State>) -> Result<Operations<S>, Error> {
         let mut openapi = service.openapi();
         openapi.merge(Shared::openapi());
-        if has_store {
-            openapi.merge(OnStore::openapi());
-        }
         let openapi = serde_json::to_vec(&openapi).map_err(Error::internal)?;
         Ok(Operations {
             inner: Arc::new(Inner {
@@ -78,22 +70,22 @@ impl<S: Service> Operations<S> {
 /// The description of the routes here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(health::healthz, health::readyz, health::metrics, health::openapi,),
+    paths(
+        health::healthz,
+        health::readyz,
+        health::metrics,
+        health::openapi,
+        maintenance::status,
+        maintenance::enable,
+        maintenance::disable,
+        maintenance::instances,
+        maintenance::store,
+        transfer::export,
+        transfer::import,
+    ),
     components(schemas(crate::api::ErrorBody))
 )]
 struct Shared;
-
-/// The description of those that are about a store.
-#[derive(OpenApi)]
-#[openapi(paths(
-    maintenance::status,
-    maintenance::enable,
-    maintenance::disable,
-    maintenance::instances,
-    transfer::export,
-    transfer::import,
-))]
-struct OnStore;
 
 /// Those beside the API.
 pub(crate) fn routes<S: Service>(routes: &mut ServiceConfig) {
@@ -104,13 +96,11 @@ pub(crate) fn routes<S: Service>(routes: &mut ServiceConfig) {
 }
 
 /// Those below `/api/v1alpha`.
-pub(crate) fn api_routes<S: Service>(routes: &mut ServiceConfig, has_store: bool) {
-    routes.service(web::resource("/openapi.json").get(health::openapi::<S>));
-    if !has_store {
-        return;
-    }
+pub(crate) fn api_routes<S: Service>(routes: &mut ServiceConfig) {
     routes
+        .service(web::resource("/openapi.json").get(health::openapi::<S>))
         .service(web::resource("/instances").get(maintenance::instances))
+        .service(web::resource("/store").get(maintenance::store))
         .service(
             web::resource("/maintenance")
                 .get(maintenance::status)

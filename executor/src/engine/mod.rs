@@ -228,7 +228,7 @@ impl Engine {
         if let Ok(Err(cause)) = removed {
             log::warn!(instance = self.instance(); "task {} cannot be removed: {cause}", task.id());
         }
-        self.inner.table.remove(task.id());
+        self.inner.table.remove(task);
         task.is_forgotten().cancel();
     }
 

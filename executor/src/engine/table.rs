@@ -8,7 +8,7 @@ use runservice::api::{ExecutorTask, ExecutorTaskPhase, ExecutorTaskSpecData};
 use super::task::{StopReason, Task};
 use crate::task_directory::TaskDirectory;
 
-/// Ids of tasks that were forgotten are remembered, so many, since a push of one may still be on its way.
+/// Tasks that were forgotten are remembered, so many, since a push of one may still be on its way.
 const FORGOTTEN_MAX: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -19,7 +19,8 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Known {
     tasks: HashMap<String, Arc<Task>>,
-    forgotten: VecDeque<String>,
+    /// Ids of runs and tasks.
+    forgotten: VecDeque<(String, String)>,
 }
 
 impl Table {
@@ -46,7 +47,8 @@ impl Table {
             }
             return None;
         }
-        if known.forgotten.contains(&given.id) {
+        let mut forgotten = known.forgotten.iter();
+        if forgotten.any(|(run, task)| *run == given.spec.run_id && *task == given.id) {
             return None;
         }
         let directory = directory(&given.id);
@@ -83,18 +85,16 @@ impl Table {
         self.lock().tasks.values().cloned().collect()
     }
 
-    pub(super) fn remove(&self, id: &str) {
+    pub(super) fn remove(&self, task: &Task) {
         let mut known = self.lock();
-        known.tasks.remove(id);
+        if known.tasks.remove(task.id()).is_none() {
+            return;
+        }
         if known.forgotten.len() >= FORGOTTEN_MAX {
             known.forgotten.pop_front();
         }
-        known.forgotten.push_back(id.to_owned());
-    }
-
-    /// How many are being executed.
-    pub(super) fn active(&self) -> usize {
-        self.lock().active()
+        let forgotten = (task.run_id().to_owned(), task.id().to_owned());
+        known.forgotten.push_back(forgotten);
     }
 }
 

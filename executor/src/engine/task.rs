@@ -122,6 +122,10 @@ impl Task {
         &self.id
     }
 
+    pub(super) fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
     pub(super) fn directory(&self) -> &TaskDirectory {
         &self.directory
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use service::api::Time;
-use service::api::json::{is_default, is_false, name_or_default, null_as_default, optional};
+use service::api::json::{empty_as_null, is_default, is_false, name_or_default, null_as_default, optional};
 
-use super::{Container, ExecutorTaskPhase, RegistryAuth, Step, empty_as_null};
+use super::{Container, ExecutorTaskPhase, RegistryAuth, Step};
 
 /// The label by which an executor tells what executes its tasks. With [`HOST_RUNTIME`] it gets the tasks whose runtime is of
 /// that type, and no others; with anything else, or without it, it gets the rest, which need containers.

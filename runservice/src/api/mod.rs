@@ -39,15 +39,3 @@ pub use step::{
 pub const CHANGE_GROUP_BYTES_MAX: usize = 256;
 /// The longest key of a cache, in characters of its escaped form.
 pub const CACHE_KEY_CHARS_MAX: usize = 200;
-
-/// Writes `null` for an empty map or list, as Go does for one that was never made.
-fn empty_as_null<S, T>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
-where
-    S: serde::Serializer,
-    T: serde::Serialize + Default + PartialEq,
-{
-    match *value == T::default() {
-        true => serializer.serialize_none(),
-        false => value.serialize(serializer),
-    }
-}

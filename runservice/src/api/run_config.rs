@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use service::api::json::{is_default, is_false, null_as_default};
+use service::api::json::{empty_as_null, is_default, is_false, null_as_default};
 
-use super::{DependCondition, Step, empty_as_null};
+use super::{DependCondition, Step};
 
 /// What a run is made of. It never changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,6 +59,14 @@ impl Client {
         Builder::new(base_url)
     }
 
+    /// A client that says for whom it asks, which the service notes in its log of changes. Shares connections and the
+    /// position with this one.
+    pub fn on_behalf_of(&self, caller: &str) -> Client {
+        Client {
+            base: self.base.on_behalf_of(caller),
+        }
+    }
+
     /// The routes that all services have: whether it is ready, maintenance, instances, export and import. Shares connections
     /// and the position with this client.
     pub fn operations(&self) -> &service::client::Client {

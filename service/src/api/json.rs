@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::UnknownName;
 
@@ -55,4 +55,19 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Writes `null` for an empty map or list, as Go does for one that was never made.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn empty_as_null<S, T>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
+where
+    S: Serializer,
+    T: Serialize + Default + PartialEq,
+{
+    match *value == T::default() {
+        true => serializer.serialize_none(),
+        false => value.serialize(serializer),
+    }
 }

@@ -56,6 +56,30 @@ pub struct InstanceStatus {
     pub age_ms: u64,
 }
 
+/// The store of the instance that answers: the answer of `GET /api/v1alpha/store`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct StoreStatus {
+    /// The unique name of the instance.
+    pub instance: String,
+    /// The newest position that it has applied.
+    pub position: String,
+    /// Data files hold everything up to here.
+    pub covered: String,
+    /// The object storage holds the log up to here, as far as this instance knows.
+    pub flushed: String,
+    /// The number of the manifest that is read from.
+    pub manifest: u64,
+    /// Runs of data files: a read looks into each of them at most once.
+    pub runs: u64,
+    /// Entries of data files; those that were replaced or deleted may be counted too.
+    pub entries: u64,
+    /// Bytes of data files.
+    pub data_file_bytes: u64,
+    /// Bytes of the log that are held in memory.
+    pub memory_log_bytes: u64,
+}
+
 /// The body of every reply that tells of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

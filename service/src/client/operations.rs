@@ -5,7 +5,7 @@ use futures::Stream;
 
 use super::{Client, Path};
 use crate::Error;
-use crate::api::{InstanceStatus, MaintenanceStatus};
+use crate::api::{InstanceStatus, MaintenanceStatus, StoreStatus};
 
 impl Client {
     /// Whether the service is in maintenance.
@@ -38,6 +38,14 @@ impl Client {
     /// As [`Client::get`].
     pub async fn instances(&self) -> Result<Vec<InstanceStatus>, Error> {
         self.get(&Path::of(["instances"])).await
+    }
+
+    /// The store of the instance that answers: how far it is, and how large.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn store(&self) -> Result<StoreStatus, Error> {
+        self.get(&Path::of(["store"])).await
     }
 
     /// The content of the store, in format `agola` or `native`. It is whole if the stream ends without an error.

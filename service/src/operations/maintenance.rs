@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use datamanager::{DataManager, Instance};
 
-use crate::api::{ErrorBody, InstanceStatus, MaintenanceStatus, Mode};
+use crate::api::{ErrorBody, InstanceStatus, MaintenanceStatus, Mode, StoreStatus};
 use crate::position::Position;
 use crate::{Audit, Context, Error, json};
 
@@ -145,6 +145,28 @@ pub(crate) async fn instances(context: Context) -> Result<HttpResponse, Error> {
     });
     let instances: Vec<InstanceStatus> = instances.collect();
     Ok(json::reply(StatusCode::OK, &instances))
+}
+
+/// The store of this instance: how far it is, and how large.
+#[utoipa::path(get, path = "/api/v1alpha/store", tag = "operations", responses(
+    (status = 200, description = "The store.", body = StoreStatus),
+    (status = 503, description = "The store is not open yet.", body = ErrorBody)
+))]
+pub(crate) async fn store(context: Context) -> Result<HttpResponse, Error> {
+    let stats = context.store()?.stats();
+    let text = |position| Position::from(position).to_string();
+    let status = StoreStatus {
+        instance: context.instance().to_owned(),
+        position: text(stats.position),
+        covered: text(stats.covered),
+        flushed: text(stats.flushed),
+        manifest: stats.manifest,
+        runs: stats.runs.len() as u64,
+        entries: stats.runs.iter().map(|run| run.entries).sum(),
+        data_file_bytes: stats.runs.iter().map(|run| run.bytes).sum(),
+        memory_log_bytes: stats.memtable_log_bytes,
+    };
+    Ok(json::reply(StatusCode::OK, &status))
 }
 
 /// The answer to what has nothing to say.

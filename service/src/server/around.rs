@@ -19,11 +19,12 @@ const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Routes that are served without a token.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 /// Routes that are served in maintenance and before the store is open, below [`API`] and beside it.
-const OPERATIONS: [&str; 5] = [
+const OPERATIONS: [&str; 6] = [
     "/maintenance",
     "/export",
     "/import",
     "/instances",
+    "/store",
     "/openapi.json",
 ];
 const METRICS: &str = "/metrics";
@@ -58,11 +59,11 @@ async fn admit(context: &Context, request: &ServiceRequest) -> Result<(), Error>
     if let Some(token) = context.token() {
         token.check(request.headers())?;
     }
-    let below = path.strip_prefix(API);
-    if path == METRICS || below.is_some_and(|below| OPERATIONS.contains(&below)) {
+    if !context.has_store() {
         return Ok(());
     }
-    if !context.has_store() {
+    let below = path.strip_prefix(API);
+    if path == METRICS || below.is_some_and(|below| OPERATIONS.contains(&below)) {
         return Ok(());
     }
     let store = context.store()?;

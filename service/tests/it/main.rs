@@ -12,6 +12,5 @@ mod raw;
 mod requests;
 mod start;
 mod stop;
-mod storeless;
 mod tls;
 mod transfer;
