@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::Options;
+use service::HttpOptions;
 use service::config::{Limits, ServerSection, Sources, Web, go_duration, invalid, missing};
 
 use crate::Error;
@@ -213,7 +213,15 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn options(&self) -> Options {
-        self.server.options_without_store()
+    pub(crate) fn http_options(&self) -> HttpOptions {
+        let server = &self.server;
+        let mut options = HttpOptions::default();
+        options.web = server.web.clone();
+        options.limits = server.limits.clone();
+        options.shutdown_timeout = server.shutdown_timeout;
+        let token = &server.bearer_token_file;
+        options.bearer_token_file = (!token.as_os_str().is_empty()).then(|| token.clone());
+        options.workers = (server.workers > 0).then_some(server.workers);
+        options
     }
 }
