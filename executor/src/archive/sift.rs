@@ -13,15 +13,18 @@ use super::{Error, Options, Summary};
 pub(crate) struct Sifter<'a, W: Write> {
     builder: Builder<W>,
     options: &'a Options,
+    /// User and group of what is written.
+    owner: (u64, u64),
     /// What was written.
     summary: Summary,
 }
 
 impl<'a, W: Write> Sifter<'a, W> {
-    pub(crate) fn new(output: W, options: &'a Options) -> Sifter<'a, W> {
+    pub(crate) fn new(output: W, owner: (u64, u64), options: &'a Options) -> Sifter<'a, W> {
         Sifter {
             builder: Builder::new(output),
             options,
+            owner,
             summary: Summary::default(),
         }
     }
@@ -98,14 +101,14 @@ impl<'a, W: Write> Sifter<'a, W> {
         entry: &mut impl Read,
         rename: &impl Fn(&Name) -> Result<Option<Name>, Error>,
     ) -> Result<(), Error> {
-        let builder = &mut self.builder;
         let mut header = Header::new_gnu();
         header.set_size(item.size);
         header.set_mode(item.attributes.mode & 0o777);
-        header.set_uid(0);
-        header.set_gid(0);
+        header.set_uid(self.owner.0);
+        header.set_gid(self.owner.1);
         header.set_mtime(item.attributes.modified);
         let path = name.path();
+        let builder = &mut self.builder;
         let written = match item.kind {
             Kind::File => return self.write_file(header, name, item.size, entry),
             Kind::Directory => {

@@ -102,6 +102,16 @@ fn an_archive_that_breaks_a_rule_is_refused_and_writes_nothing_outside() {
             "lead out",
         ),
         (
+            // By its letters it stays, but its first part leads to the top.
+            "link up behind a link",
+            Hand::new()
+                .directory("a/b")
+                .link("a/b/l", "../..")
+                .link("a/m", "b/l/..")
+                .end(),
+            "lead out",
+        ),
+        (
             "link to nothing",
             Hand::new().link("l", "").end(),
             "without a target",

@@ -20,7 +20,7 @@ fn chosen(destination: &str, patterns: &[&str]) -> Result<Vec<u8>, Error> {
     let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
     let mut archive = Vec::new();
     let options = options();
-    let mut sifter = Sifter::new(&mut archive, &options);
+    let mut sifter = Sifter::new(&mut archive, (0, 0), &options);
     sifter.add_chosen(Cursor::new(of_directory()), destination, &patterns)?;
     sifter.add_chosen(Cursor::new(of_directory()), "second", &["b.rs".to_owned()])?;
     sifter.end()?;
@@ -60,7 +60,7 @@ fn what_is_chosen_from_an_archive_is_what_would_be_packed() {
 #[test]
 fn an_archive_that_breaks_a_rule_is_not_copied() {
     let copy = |archive: &[u8], options: &Options| {
-        let mut sifter = Sifter::new(Vec::new(), options);
+        let mut sifter = Sifter::new(Vec::new(), (0, 0), options);
         sifter.add(Cursor::new(archive)).and_then(|()| sifter.end())
     };
     let good = Hand::new().file("a", "12345").link("l", "a").end();
@@ -89,6 +89,6 @@ fn an_archive_that_breaks_a_rule_is_not_copied() {
         .open("/dev/full")
         .unwrap();
     let options = options();
-    let mut sifter = Sifter::new(full, &options);
+    let mut sifter = Sifter::new(full, (0, 0), &options);
     assert!(sifter.add(Cursor::new(&good)).is_err());
 }
