@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::Options;
+use service::HttpOptions;
 use service::config::{Limits, ServerSection, Sources, Web, go_duration, invalid, missing};
 
 use crate::Error;
@@ -213,7 +213,70 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn options(&self) -> Options {
-        self.server.options_without_store()
+    pub(crate) fn http_options(&self) -> HttpOptions {
+        let server = &self.server;
+        let mut options = HttpOptions::default();
+        options.web = server.web.clone();
+        options.limits = server.limits.clone();
+        options.shutdown_timeout = server.shutdown_timeout;
+        let token = &server.bearer_token_file;
+        options.bearer_token_file = (!token.as_os_str().is_empty()).then(|| token.clone());
+        options.workers = (server.workers > 0).then_some(server.workers);
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key with a value of its own.
+    const ALL: &str = include_str!("../config.reference.yml");
+
+    fn read(text: &str) -> Result<Settings, Error> {
+        Settings::load(Sources::new().text(text))
+    }
+
+    /// Field case OP-03: a misspelt key had no effect.
+    #[test]
+    fn every_key_changes_a_setting_and_a_misspelt_one_is_named() {
+        let all = read(ALL).unwrap();
+        let lines: Vec<&str> = ALL.lines().collect();
+        let mut tried = 0;
+        for (number, line) in lines.iter().enumerate() {
+            let (key, value) = line.trim_start().split_once(':').unwrap_or_default();
+            let is_free = matches!(key, "zone" | "LANG");
+            if key.starts_with('#') || is_free || *line == "executor:" {
+                continue;
+            }
+            let misspelt = line.replacen(key, &format!("{key}x"), 1);
+            let mut changed = lines.clone();
+            changed[number] = &misspelt;
+            let error = read(&changed.join("\n")).unwrap_err().to_string();
+            assert!(error.contains(&format!("{key}x")), "{key}: {error}");
+            tried += 1;
+            // A whole section is more than one line, and a driver has to be named.
+            if value.is_empty() || key == "type" {
+                continue;
+            }
+            changed.remove(number);
+            assert_ne!(read(&changed.join("\n")).unwrap(), all, "{key}");
+        }
+        assert_eq!(tried, 44);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (text, named) in [
+            ("", "executor.driver.type"),
+            ("executor: {driver: {type: kubernetes}}", "executor.driver.type"),
+            ("executor: {driver: {type: host}, labels: {driver: x}}", "executor.labels.driver"),
+            ("executor: {driver: {type: host}, setupTimeout: 0s}", "executor.setupTimeout"),
+            ("executor: {driver: {type: host}, activeTasksLimit: -1}", "executor.activeTasksLimit"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+        assert!(read("executor: {driver: {type: host}}").is_ok());
     }
 }

@@ -204,6 +204,7 @@ impl Engine {
             }
         }
         self.log_end(task, &status);
+        self.inner.figures.count_end(status.phase);
         let (directory, record) = (task.directory().clone(), task.record_with(status.clone()));
         let written = tokio::task::spawn_blocking(move || directory.write(&record, true)).await;
         if let Ok(Err(cause)) = written {

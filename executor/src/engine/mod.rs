@@ -7,6 +7,7 @@
 //! 3. What was reported last and was not taken is reported again until it is.
 
 mod execute;
+mod figures;
 mod link;
 mod report;
 mod steps;
@@ -20,18 +21,18 @@ use std::time::Duration;
 
 use runservice::api::{ExecutorTask, ExecutorTaskPhase};
 use runservice::client::Client;
-use service::Context;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ExecutorSettings, Settings};
+use crate::config::{ExecutorSettings, NAME, Settings};
 use crate::driver::{self, Driver};
 use crate::task_directory::{DataDirectory, LogPart, check_task_id};
 use crate::task_log::LogProgress;
 use crate::{Error, ErrorKind};
 
+use figures::Figures;
 use table::Table;
 use task::{StopReason, Task};
 
@@ -54,6 +55,7 @@ struct Inner {
     driver: Arc<dyn Driver>,
     client: Client,
     table: Table,
+    figures: Figures,
     /// Where tasks are executed; requests are answered elsewhere.
     runtime: Handle,
     reports: Semaphore,
@@ -71,11 +73,7 @@ impl Engine {
     ///
     /// # Errors
     /// Settings or a data directory that cannot be used.
-    pub(crate) async fn start(
-        settings: &Settings,
-        address: SocketAddr,
-        context: &Context,
-    ) -> Result<Engine, Error> {
+    pub(crate) async fn start(settings: &Settings, address: SocketAddr) -> Result<Engine, Error> {
         let data_dir = settings.server.data_dir.clone();
         let data = tokio::task::spawn_blocking(move || DataDirectory::open(&data_dir)).await;
         let data = data.map_err(Error::internal)??;
@@ -85,12 +83,13 @@ impl Engine {
         let engine = Engine {
             inner: Arc::new(Inner {
                 settings: settings.executor.clone(),
-                instance: context.instance().to_owned(),
+                instance: format!("{NAME}-{}", data.id()),
                 listen_url: link::listen_url(settings, address)?,
                 client: link::client(&settings.executor)?,
                 data,
                 driver,
                 table: Table::default(),
+                figures: Figures::new()?,
                 runtime: Handle::current(),
                 reports: Semaphore::new(REPORTS_MAX),
                 look: Notify::new(),
@@ -156,6 +155,15 @@ impl Engine {
                     .with_code("unhealthy"),
             ),
         }
+    }
+
+    /// The executor's figures, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// `Internal`: they cannot be written.
+    pub(crate) fn figures(&self) -> Result<String, Error> {
+        let active = self.inner.table.active();
+        self.inner.figures.render(active, self.ready().is_ok())
     }
 
     /// Takes in a task that was pushed or found. It returns at once; nothing that it does takes time.

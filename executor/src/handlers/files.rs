@@ -6,7 +6,9 @@ use std::path::Path;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONNECTION, ContentType};
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::{self, Stream};
+use service::relay::outgoing;
 use service::{Context, Opened, Parameters};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -52,8 +54,8 @@ pub(super) async fn log(
         .content_type(ContentType::octet_stream())
         .insert_header((CACHE_CONTROL, "no-cache"))
         .insert_header((CONNECTION, "keep-alive"));
-    let pieces = Box::pin(following.pieces());
-    Ok(response.streaming(context.until_stopped(pieces)))
+    let pieces = following.pieces().boxed();
+    Ok(response.streaming(outgoing(pieces, &context, "a log that is followed")))
 }
 
 /// What a step has saved for later tasks, a tar.

@@ -1,6 +1,7 @@
 //! The routes that the run service calls.
 
 mod files;
+mod operations;
 mod tasks;
 
 use actix_web::web::{ServiceConfig, get, post, resource};
@@ -11,10 +12,16 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/executor").route(post().to(tasks::take)))
         .service(resource("/executor/logs").route(get().to(files::log)))
-        .service(resource("/executor/archives").route(get().to(files::archive)));
+        .service(resource("/executor/archives").route(get().to(files::archive)))
+        .service(resource("/openapi.json").route(get().to(operations::openapi)));
 }
 
-/// The description of all routes of the executor but those that every server has.
+/// Adds the routes beside the API that every server has, but those about its health.
+pub(crate) fn other_routes(config: &mut ServiceConfig) {
+    config.service(resource("/metrics").route(get().to(operations::metrics)));
+}
+
+/// The description of all routes.
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     service::openapi::complete(Routes::openapi(), |_| "An id.")
 }
@@ -23,6 +30,12 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "executor", description = "Executes the tasks of runs."),
     components(schemas(service::api::ErrorBody)),
-    paths(tasks::take, files::log, files::archive)
+    paths(
+        tasks::take,
+        files::log,
+        files::archive,
+        operations::openapi,
+        operations::metrics
+    )
 )]
 struct Routes;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use service::api::Time;
-use service::api::json::{empty_as_null, is_default, is_false, name_or_default, null_as_default, optional};
+use service::api::json::{
+    empty_as_null, is_default, is_false, name_or_default, null_as_default, optional,
+};
 
 use super::{Container, ExecutorTaskPhase, RegistryAuth, Step};
 
