@@ -264,9 +264,9 @@ async fn a_full_disk_fails_the_task_and_no_more_are_taken_until_there_is_room() 
         })
         .await;
     let place = Place::new();
-    // It keeps the disk full until it may go on, and the log has no room either.
-    let fill = "head -c 30000000 /dev/zero > large || echo full; touch $PLACE/full
-        until test -e $PLACE/go; do sleep 0.05; done; exit 4";
+    // It keeps the disk full until it may go on, when the log has no room for what it says.
+    let fill = "head -c 30000000 /dev/zero > large 2>/dev/null || touch $PLACE/full
+        until test -e $PLACE/go; do sleep 0.05; done; head -c 100000 /dev/zero | tr '\\0' x; sleep 300";
     let run = client.add_run(GROUP, [place.task("fill", &[fill])]).await;
     place.wait_for("full").await;
     let next = client

@@ -155,7 +155,11 @@ impl Executor {
 
     /// Waits until it has no more in its data directory than it had.
     pub(crate) async fn assert_tidied_to(&self, before: &[String]) {
-        let added = || self.files().into_iter().filter(|file| !before.contains(file));
+        let added = || {
+            self.files()
+                .into_iter()
+                .filter(|file| !before.contains(file))
+        };
         let deadline = Instant::now() + DEADLINE;
         while added().next().is_some() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
