@@ -246,7 +246,8 @@ mod tests {
         for (number, line) in lines.iter().enumerate() {
             let (key, value) = line.trim_start().split_once(':').unwrap_or_default();
             let is_free = matches!(key, "zone" | "LANG");
-            if key.starts_with('#') || is_free || *line == "executor:" {
+            let is_comment = line.trim_start().starts_with('#');
+            if is_comment || is_free || *line == "executor:" {
                 continue;
             }
             let misspelt = line.replacen(key, &format!("{key}x"), 1);
@@ -269,10 +270,22 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         for (text, named) in [
             ("", "executor.driver.type"),
-            ("executor: {driver: {type: kubernetes}}", "executor.driver.type"),
-            ("executor: {driver: {type: host}, labels: {driver: x}}", "executor.labels.driver"),
-            ("executor: {driver: {type: host}, setupTimeout: 0s}", "executor.setupTimeout"),
-            ("executor: {driver: {type: host}, activeTasksLimit: -1}", "executor.activeTasksLimit"),
+            (
+                "executor: {driver: {type: kubernetes}}",
+                "executor.driver.type",
+            ),
+            (
+                "executor: {driver: {type: host}, labels: {driver: x}}",
+                "executor.labels.driver",
+            ),
+            (
+                "executor: {driver: {type: host}, setupTimeout: 0s}",
+                "executor.setupTimeout",
+            ),
+            (
+                "executor: {driver: {type: host}, activeTasksLimit: -1}",
+                "executor.activeTasksLimit",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");
