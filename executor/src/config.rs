@@ -252,7 +252,8 @@ mod tests {
         for (number, line) in lines.iter().enumerate() {
             let (key, value) = line.trim_start().split_once(':').unwrap_or_default();
             let is_free = matches!(key, "zone" | "LANG");
-            if key.starts_with('#') || is_free || *line == "executor:" {
+            let is_comment = line.trim_start().starts_with('#');
+            if is_comment || is_free || *line == "executor:" {
                 continue;
             }
             let misspelt = line.replacen(key, &format!("{key}x"), 1);

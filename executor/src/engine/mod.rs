@@ -15,8 +15,7 @@ mod table;
 mod task;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use runservice::api::{ExecutorTask, ExecutorTaskPhase};
@@ -33,7 +32,7 @@ use crate::task_log::LogProgress;
 use crate::{Error, ErrorKind};
 
 use figures::Figures;
-use table::Table;
+use table::{Admission, Table};
 use task::{StopReason, Task};
 
 /// Reports that are under way at once.
@@ -62,8 +61,8 @@ struct Inner {
     /// Is told when the run service should be asked for tasks.
     look: Notify,
     stopping: CancellationToken,
-    /// Whether the executor can take tasks; what it cannot is told to the run service.
-    is_healthy: AtomicBool,
+    /// Why no tasks can be taken, if none can.
+    ailment: Mutex<Option<String>>,
     works: TaskTracker,
     reporters: TaskTracker,
 }
@@ -94,7 +93,7 @@ impl Engine {
                 reports: Semaphore::new(REPORTS_MAX),
                 look: Notify::new(),
                 stopping: CancellationToken::new(),
-                is_healthy: AtomicBool::new(true),
+                ailment: Mutex::default(),
                 works: TaskTracker::new(),
                 reporters: TaskTracker::new(),
             }),
@@ -115,12 +114,15 @@ impl Engine {
         let records = tokio::task::spawn_blocking(move || inner.data.records()).await;
         for record in records.map_err(Error::internal)?.map_err(Error::internal)? {
             let directory = self.inner.data.task(&record.id);
+            let was_active = !record.status.phase.is_finished();
             let task = Arc::new(Task::restored(record, directory.clone()));
             let removed = self.inner.driver.remove(task.id(), &directory).await;
             if let Err(cause) = removed {
                 log::warn!(instance = self.instance(); "task {}: {cause}", task.id());
             }
-            task.save(true);
+            if was_active {
+                task.save(true);
+            }
             self.inner.table.insert(&task);
             self.report(&task);
         }
@@ -148,13 +150,18 @@ impl Engine {
     /// # Errors
     /// Why not.
     pub(crate) fn ready(&self) -> Result<(), Error> {
-        match self.inner.is_healthy.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(
-                Error::unavailable("the executor takes no tasks; its log says why")
-                    .with_code("unhealthy"),
-            ),
+        match &*self.ailment() {
+            None => Ok(()),
+            Some(_) => {
+                let message = "the executor takes no tasks; its log says why";
+                Err(Error::unavailable(message).with_code("unhealthy"))
+            }
         }
+    }
+
+    fn ailment(&self) -> MutexGuard<'_, Option<String>> {
+        let ailment = self.inner.ailment.lock();
+        ailment.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The executor's figures, in the text format of Prometheus.
@@ -176,12 +183,13 @@ impl Engine {
             return Ok(());
         }
         check_task_id(&given.id)?;
-        let limit = self.settings().active_tasks_limit;
-        let can_start = self.ready().is_ok() && !self.is_stopping();
-        let taken = self
-            .inner
-            .table
-            .take(given, limit, can_start, |id| self.inner.data.task(id));
+        let admission = Admission {
+            limit: self.settings().active_tasks_limit,
+            is_stopping: self.is_stopping(),
+            ailment: self.ailment().clone(),
+        };
+        let directory = self.inner.data.task(&given.id);
+        let taken = self.inner.table.take(given, admission, directory);
         let Some((task, spec)) = taken else {
             return Ok(());
         };
@@ -258,11 +266,12 @@ impl Engine {
             Ok(Err(cause)) => Err(format!("the data directory does not answer: {cause}")),
             Err(cause) => Err(cause.to_string()),
         };
-        let was = self.inner.is_healthy.swap(found.is_ok(), Ordering::Relaxed);
-        match found {
-            Ok(()) if !was => log::info!(instance = self.instance(); "tasks are taken again"),
-            Err(cause) if was => {
-                log::warn!(instance = self.instance(); "no tasks are taken: {cause}")
+        let found = found.err();
+        let before = std::mem::replace(&mut *self.ailment(), found.clone());
+        match (before, found) {
+            (Some(_), None) => log::info!(instance = self.instance(); "tasks are taken again"),
+            (None, Some(cause)) => {
+                log::warn!(instance = self.instance(); "no tasks are taken: {cause}");
             }
             _ => {}
         }

@@ -11,6 +11,16 @@ use crate::task_directory::TaskDirectory;
 /// Tasks that were forgotten are remembered, so many, since a push of one may still be on its way.
 const FORGOTTEN_MAX: usize = 10_000;
 
+/// Whether tasks can begin.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    /// Tasks at once; 0: any number.
+    pub(super) limit: u32,
+    pub(super) is_stopping: bool,
+    /// Why none can.
+    pub(super) ailment: Option<String>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     known: Mutex<Known>,
@@ -32,9 +42,8 @@ impl Table {
     pub(super) fn take(
         &self,
         given: ExecutorTask,
-        limit: u32,
-        can_start: bool,
-        directory: impl FnOnce(&str) -> TaskDirectory,
+        admission: Admission,
+        directory: TaskDirectory,
     ) -> Option<(Arc<Task>, Option<Box<ExecutorTaskSpecData>>)> {
         let mut known = self.lock();
         if let Some(task) = known.tasks.get(&given.id) {
@@ -51,19 +60,23 @@ impl Table {
         if forgotten.any(|(run, task)| *run == given.spec.run_id && *task == given.id) {
             return None;
         }
-        let directory = directory(&given.id);
         let (task, spec) = match (given.status.phase, given.spec.stop) {
             // It was begun by an executor with this id that has left nothing.
             (ExecutorTaskPhase::Running, _) => (Task::lost(&given, directory), None),
             (ExecutorTaskPhase::NotStarted, true) => (Task::cancelled(&given, directory), None),
             (ExecutorTaskPhase::NotStarted, false) => {
+                let limit = admission.limit;
                 let is_full = limit > 0 && known.active() >= limit as usize;
-                if is_full || !can_start {
-                    // It is found again when there is room.
-                    return None;
+                match admission.ailment {
+                    // It is found again when there is room, or by the next executor with this data.
+                    _ if is_full || admission.is_stopping => return None,
+                    // Nobody else will be given it.
+                    Some(ailment) => (Task::refused(&given, directory, &ailment), None),
+                    None => {
+                        let task = Task::new(&given, directory);
+                        (task, Some(given.spec.data.unwrap_or_default()))
+                    }
                 }
-                let task = Task::new(&given, directory);
-                (task, Some(given.spec.data.unwrap_or_default()))
             }
             _ => return None,
         };

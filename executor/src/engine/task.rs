@@ -92,6 +92,14 @@ impl Task {
         Task::with(&given.id, &given.spec.run_id, directory, status)
     }
 
+    /// A task that cannot begin.
+    pub(super) fn refused(given: &ExecutorTask, directory: TaskDirectory, reason: &str) -> Task {
+        let mut status = given.status.clone();
+        let reason = format!("the executor takes no tasks: {reason}");
+        interrupt(&mut status, ExecutorTaskPhase::Failed, &reason);
+        Task::with(&given.id, &given.spec.run_id, directory, status)
+    }
+
     /// A task that has begun, and of which nothing is left.
     pub(super) fn lost(given: &ExecutorTask, directory: TaskDirectory) -> Task {
         let mut status = given.status.clone();

@@ -1,6 +1,7 @@
 //! A control group (version 2) for the processes of a command, where one may be made: then all of them are killed in one go,
 //! however fast they multiply.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,20 +15,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 pub(super) struct Cgroup {
     path: PathBuf,
     parent: PathBuf,
-}
-
-/// Brings the process that has entered a group back to where it was.
-#[derive(Debug)]
-pub(super) struct Entered<'a>(&'a Cgroup);
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        let back = fs::write(self.0.parent.join(PROCESSES), "0");
-        if back.is_err() {
-            // It stays where it is, and is killed with the rest at the end.
-            log::debug!("the supervisor stays in {}", self.0.path.display());
-        }
-    }
+    /// Whether this process has not come out of it again: then nobody can be killed by it.
+    holds_this: Cell<bool>,
 }
 
 impl Cgroup {
@@ -35,36 +24,41 @@ impl Cgroup {
     pub(super) fn make(path: &Path) -> Option<Cgroup> {
         let parent = path.parent()?.to_owned();
         fs::create_dir(path).ok()?;
-        let group = Cgroup {
-            path: path.to_owned(),
-            parent,
-        };
-        // Both before anything depends on it: coming back is what may be forbidden.
-        let usable = group.path.join(KILL).exists()
-            && fs::write(group.path.join(PROCESSES), "0").is_ok()
-            && fs::write(group.parent.join(PROCESSES), "0").is_ok();
-        if !usable {
-            // Without a way back the supervisor would be killed with its command.
-            let _ = fs::remove_dir(&group.path);
+        if !path.join(KILL).exists() {
+            // What is left is an empty directory, which is removed at the next start at the latest.
+            let _ = fs::remove_dir(path);
             return None;
         }
-        Some(group)
+        Some(Cgroup {
+            path: path.to_owned(),
+            parent,
+            holds_this: Cell::new(false),
+        })
     }
 
-    /// This process, and what it starts until the value is dropped, is in the group.
-    pub(super) fn enter(&self) -> Entered<'_> {
-        // Where it fails, the processes are found in another way.
-        let _ = fs::write(self.path.join(PROCESSES), "0");
-        Entered(self)
+    /// Starts something within the group: this process enters it for so long, since a process is born where its parent is.
+    /// Where that is not allowed, its processes are found in another way.
+    pub(super) fn within<T>(&self, start: impl FnOnce() -> T) -> T {
+        let entered = fs::write(self.path.join(PROCESSES), "0").is_ok();
+        let started = start();
+        let left = !entered || fs::write(self.parent.join(PROCESSES), "0").is_ok();
+        self.holds_this.set(!left);
+        started
     }
 
     pub(super) fn kill(&self) {
-        let _ = fs::write(self.path.join(KILL), "1");
+        if !self.holds_this.get() {
+            // What cannot be killed so is killed one by one.
+            let _ = fs::write(self.path.join(KILL), "1");
+        }
     }
 
     pub(super) fn remove(self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
-        while fs::remove_dir(&self.path).is_err() && Instant::now() < deadline {
+        while !self.holds_this.get()
+            && fs::remove_dir(&self.path).is_err()
+            && Instant::now() < deadline
+        {
             std::thread::sleep(LOOK_INTERVAL);
         }
     }

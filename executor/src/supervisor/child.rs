@@ -106,10 +106,10 @@ fn start(order: &Order, cgroup: Option<&Cgroup>) -> io::Result<Pid> {
     if let Some((user, group)) = order.user {
         command.uid(user).gid(group);
     }
-    // It is born in the group of the process that starts it.
-    let entered = cgroup.map(Cgroup::enter);
-    let child = command.spawn();
-    drop(entered);
+    let child = match cgroup {
+        Some(cgroup) => cgroup.within(|| command.spawn()),
+        None => command.spawn(),
+    };
     Ok(Pid::from_child(&child?))
 }
 
