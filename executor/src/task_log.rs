@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(*progress.borrow_and_update(), 8);
         log.line("own").await.unwrap();
         log.line("own").await.unwrap();
+        assert_eq!(*progress.borrow_and_update(), 17);
         drop(log);
         assert!(progress.changed().await.is_err());
         assert_eq!(std::fs::read(path).unwrap(), b"one\n\0two\nown\nown\n");

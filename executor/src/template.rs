@@ -32,8 +32,6 @@ use sha2::{Digest, Sha256};
 
 /// A file whose checksum is part of a key has at most so many bytes.
 pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Longer keys are not accepted by the run service, which counts them as they stand in a URL.
-pub(crate) const KEY_BYTES_MAX: usize = 200;
 const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
 
 /// A template that was read.

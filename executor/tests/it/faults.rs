@@ -269,17 +269,19 @@ async fn a_full_disk_fails_the_task_and_no_more_are_taken_until_there_is_room() 
         until test -e $PLACE/go; do sleep 0.05; done; head -c 100000 /dev/zero | tr '\\0' x; sleep 300";
     let run = client.add_run(GROUP, [place.task("fill", &[fill])]).await;
     place.wait_for("full").await;
+    let ready = format!("{}/readyz", executor.url());
+    wait_until("the executor says that it cannot work", async || {
+        reqwest::get(&ready).await.unwrap().status() == 503
+    })
+    .await;
     let next = client
         .add_run(
             "/project/p2/branch/b",
             [place.task("next", &["echo there is room"])],
         )
         .await;
-    let ready = format!("{}/readyz", executor.url());
-    wait_until("the executor says that it cannot work", async || {
-        reqwest::get(&ready).await.unwrap().status() == 503
-    })
-    .await;
+    // It is looked at every other second.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let waiting = client.look(&next.run.id).await;
     assert_eq!(waiting.statuses(), "next:notstarted");
     place.write("go", "");

@@ -1,7 +1,6 @@
 //! The executor as a process.
 
 use std::fs::File;
-use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -87,8 +86,10 @@ impl Executor {
             // A key that ends the tests does not end it, as with a service.
             .process_group(0);
         self.child = Some(change(command).spawn().unwrap());
-        wait_until("the executor listens", async || {
-            TcpStream::connect(&self.address).is_ok()
+        let ready = format!("{}/readyz", self.url());
+        wait_until("the executor is ready", async || {
+            let answer = reqwest::get(&ready).await;
+            answer.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
     }

@@ -45,8 +45,25 @@ async fn a_step_has_its_own_environment_and_none_of_the_executors() {
     );
     assert!(!log.contains("SECRET"), "{log}");
     let known = [
-        "A", "B", "C", "PLACE", "MARK", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR",
-        "PWD", "OLDPWD", "SHLVL", "_", "LANG", "TERM", "CI",
+        "A",
+        "B",
+        "C",
+        "PLACE",
+        "MARK",
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TMPDIR",
+        "PWD",
+        "OLDPWD",
+        "SHLVL",
+        "_",
+        "LANG",
+        "TERM",
+        "CI",
+        "DM_EXECUTOR_TASK",
     ];
     for name in variables.keys() {
         assert!(known.contains(name), "{name} comes from somewhere: {log}");
