@@ -20,7 +20,7 @@
 //! | `server`, `handlers` | the routes, and running them |
 //! | `engine` | which tasks there are, what becomes of each, and what the run service is told |
 //! | `task_directory`, `task_log` | what is kept of a task: its record, logs and archives |
-//! | `driver` | where steps are executed: a trait, and the driver `host` |
+//! | `driver` | where steps are executed: a trait, the driver `host`, and `docker` (cargo feature of that name) |
 //! | `supervisor` | the process that watches over all processes of a step |
 //! | `archive` | tar, with rules against hostile archives |
 //! | `surroundings`, `template` | environment, directories and shell of steps; keys of caches |
