@@ -116,9 +116,13 @@ pub struct DriverSettings {
     pub user: String,
     /// With `host`: the environment of all steps, beside `PATH`, `HOME`, `TMPDIR`, `USER` and `LOGNAME`.
     pub environment: BTreeMap<String, String>,
-    /// With `host`: bytes of memory that one process may address (RLIMIT_AS). 0: no limit.
+    /// With `docker`: the network of the containers. Empty: the engine's own.
+    pub network: String,
+    /// With `host`: bytes of memory that one process may address (RLIMIT_AS). With `docker`: bytes of memory of each container.
+    /// 0: no limit.
     pub memory_bytes_max: u64,
-    /// With `host`: processes that the user may have (RLIMIT_NPROC), which does not bind root. 0: no limit.
+    /// With `host`: processes that the user may have (RLIMIT_NPROC), which does not bind root. With `docker`: processes of each
+    /// container. 0: no limit.
     pub processes_max: u64,
     /// With `host`: files that one process may have open (RLIMIT_NOFILE). 0: as the executor.
     pub open_files_max: u64,
@@ -139,6 +143,8 @@ pub enum DriverKind {
     None,
     /// Processes of this machine. Nothing isolates them.
     Host,
+    /// Containers of a Docker engine on this machine (cargo feature `docker`).
+    Docker,
 }
 
 /// An image that prepares containers.
@@ -197,7 +203,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let executor = &self.executor;
         if executor.driver.kind == DriverKind::None {
-            let accepted = "\"host\" is accepted. It executes what the run service sends as processes of this machine, with nothing between them and it";
+            let accepted = "\"docker\" executes what the run service sends in containers; \"host\" executes it as processes of this machine, with nothing between them and it";
             return Err(missing("executor.driver.type", accepted));
         }
         if executor.labels.contains_key(DRIVER_LABEL) {

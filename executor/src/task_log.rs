@@ -14,6 +14,8 @@ pub(crate) struct LogWriter {
     written: u64,
     bytes_max: u64,
     is_full: bool,
+    /// Whether the last line has no end yet.
+    ends_in_line: bool,
     progress: watch::Sender<u64>,
 }
 
@@ -35,6 +37,7 @@ impl LogWriter {
             written: 0,
             bytes_max,
             is_full: false,
+            ends_in_line: false,
             progress,
         };
         Ok((writer, receiver))
@@ -63,12 +66,13 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Adds a line of the executor's own.
+    /// Adds a line of the executor's own, which begins a new one: what a command prints may not end with a newline.
     ///
     /// # Errors
     /// As [`LogWriter::write`].
     pub(crate) async fn line(&mut self, text: impl std::fmt::Display + Send) -> io::Result<()> {
-        let line = format!("{text}\n");
+        let begin = if self.ends_in_line { "\n" } else { "" };
+        let line = format!("{begin}{text}\n");
         self.write(line.as_bytes()).await
     }
 
@@ -77,6 +81,9 @@ impl LogWriter {
         // It is written by another thread; then it is in the file.
         self.file.flush().await?;
         self.written += bytes.len() as u64;
+        if let Some(last) = bytes.last() {
+            self.ends_in_line = *last != b'\n';
+        }
         self.progress.send_replace(self.written);
         Ok(())
     }
@@ -96,9 +103,11 @@ mod tests {
         log.write(b"\0two").await.unwrap();
         progress.changed().await.unwrap();
         assert_eq!(*progress.borrow_and_update(), 8);
+        log.line("own").await.unwrap();
+        log.line("own").await.unwrap();
         drop(log);
         assert!(progress.changed().await.is_err());
-        assert_eq!(std::fs::read(path).unwrap(), b"one\n\0two");
+        assert_eq!(std::fs::read(path).unwrap(), b"one\n\0two\nown\nown\n");
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@
 mod input;
 mod name;
 mod pack;
+#[cfg(any(feature = "docker", test))]
 mod sift;
 mod target;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use pack::{Source, pack};
+#[cfg(any(feature = "docker", test))]
 pub(crate) use sift::Sifter;
 pub(crate) use unpack::unpack;
 

@@ -39,6 +39,7 @@ impl Name {
     }
 
     /// The path of another one below this.
+    #[cfg(any(feature = "docker", test))]
     pub(super) fn below(&self, other: &Name) -> Result<Name, Error> {
         let joined = Name {
             parts: [&self.parts[..], &other.parts[..]].concat(),

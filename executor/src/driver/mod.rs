@@ -4,6 +4,8 @@
 //! are saved or restored. The engine decides what is done and when; a driver knows neither the run service nor the order of
 //! steps.
 
+#[cfg(feature = "docker")]
+mod docker;
 mod host;
 
 use std::collections::BTreeMap;
@@ -44,9 +46,9 @@ pub(crate) struct Command<'a> {
     /// Where it is executed; empty: where the task begins.
     pub(crate) working_dir: &'a str,
     /// Whether it is to have a terminal.
-    #[expect(
-        dead_code,
-        reason = "the driver host gives none; drivers with containers do"
+    #[cfg_attr(
+        not(feature = "docker"),
+        expect(dead_code, reason = "only drivers with containers give one")
     )]
     pub(crate) tty: bool,
 }
@@ -151,9 +153,17 @@ pub(crate) trait Place: Send + Sync {
 pub(crate) fn driver(settings: &Settings, data: &DataDirectory) -> Result<Arc<dyn Driver>, Error> {
     match settings.executor.driver.kind {
         DriverKind::Host => Ok(Arc::new(host::HostDriver::new(settings, data)?)),
+        #[cfg(feature = "docker")]
+        DriverKind::Docker => Ok(Arc::new(docker::DockerDriver::new(settings, data)?)),
+        #[cfg(not(feature = "docker"))]
+        DriverKind::Docker => Err(service::config::invalid(
+            "executor.driver.type",
+            "docker",
+            "this program was built without the feature \"docker\"",
+        )),
         DriverKind::None => Err(service::config::missing(
             "executor.driver.type",
-            "\"host\" is accepted",
+            "\"docker\" and \"host\" are accepted",
         )),
     }
 }

@@ -18,6 +18,8 @@ use crate::task_log::LogWriter;
 
 /// How long a task may take to end by itself once it is to stop. Then what is left of it is killed.
 const PATIENCE: Duration = Duration::from_millis(2500);
+/// Why a task has failed that was being executed when the executor was asked to end.
+const SHUT_DOWN: &str = "the executor was stopped while it executed the task";
 /// A time that does not come.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
@@ -178,8 +180,16 @@ impl Engine {
     ) -> Result<StepEnd, Failure> {
         let mut log = self.begin_log(task, LogPart::Step(step)).await?;
         let ended = self.do_step(context, place, step, &mut log).await;
-        if let Err(failure) = &ended {
-            let _ = log.line(failure).await;
+        // The log is all that people see of a reason.
+        let reason = match (&ended, task.stop_reason()) {
+            (Ok(StepEnd::Done(_)), _) => None,
+            (_, Some(StopReason::TimedOut(text))) => Some(text.clone()),
+            (_, Some(StopReason::Shutdown)) => Some(SHUT_DOWN.to_owned()),
+            (Err(failure), _) => Some(failure.to_string()),
+            (Ok(StepEnd::Failed(_)), _) => None,
+        };
+        if let Some(reason) = reason {
+            let _ = log.line(reason).await;
         }
         ended
     }
@@ -245,9 +255,7 @@ fn reason(stopped: Option<&StopReason>, failure: Option<Failure>) -> String {
     match stopped {
         Some(StopReason::Asked | StopReason::Forgotten) => String::new(),
         Some(StopReason::TimedOut(text)) => text.clone(),
-        Some(StopReason::Shutdown) => {
-            "the executor was stopped while it executed the task".to_owned()
-        }
+        Some(StopReason::Shutdown) => SHUT_DOWN.to_owned(),
         None => failure.map(|failure| failure.0).unwrap_or_default(),
     }
 }
