@@ -70,6 +70,6 @@ impl Settings {
 
     /// Which store that is.
     pub(crate) fn store_options(&self) -> Result<StoreOptions, Error> {
-        Ok(self.options()?.store)
+        self.server.store(NAME, BASE_PATH)
     }
 }

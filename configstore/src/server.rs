@@ -91,7 +91,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let options = settings.options()?;
     // Sees to it that the data directory is there, or tells that it cannot be.
-    options.store.builder()?;
+    settings.store_options()?.builder()?;
     let keyring = Arc::new(Keyring::load(
         &settings.secret_keys,
         &settings.server.data_dir,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::HttpOptions;
 use service::config::{Limits, ServerSection, Sources, Web, go_duration, invalid, missing};
 
 use crate::Error;
@@ -217,18 +216,6 @@ impl Settings {
             return Err(invalid("executor.setupTimeout", "0s", accepted));
         }
         Ok(())
-    }
-
-    pub(crate) fn http_options(&self) -> HttpOptions {
-        let server = &self.server;
-        let mut options = HttpOptions::default();
-        options.web = server.web.clone();
-        options.limits = server.limits.clone();
-        options.shutdown_timeout = server.shutdown_timeout;
-        let token = &server.bearer_token_file;
-        options.bearer_token_file = (!token.as_os_str().is_empty()).then(|| token.clone());
-        options.workers = (server.workers > 0).then_some(server.workers);
-        options
     }
 }
 

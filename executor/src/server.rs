@@ -3,31 +3,40 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, ServiceConfig};
-use service::{Front, run_front};
+use actix_web::web::ServiceConfig;
+use service::{Context, Service};
 
 use crate::config::{DriverKind, NAME, Settings};
 use crate::engine::Engine;
 use crate::{Error, handlers};
 
-/// The path below which the API is.
-const API: &str = "/api/v1alpha";
+struct Executor {
+    settings: Settings,
+    address: SocketAddr,
+}
 
-struct Routes;
-
-impl Front for Routes {
+impl Service for Executor {
     type State = Engine;
 
     fn name(&self) -> &'static str {
         NAME
     }
 
+    async fn start_without_store(&self, context: &Context) -> Result<Engine, Error> {
+        Engine::start(&self.settings, self.address, context).await
+    }
+
     fn routes(&self, routes: &mut ServiceConfig) {
-        let api = web::scope(API)
-            .configure(handlers::routes)
-            .default_service(web::to(nothing_here));
-        routes.configure(handlers::other_routes).service(api);
+        handlers::routes(routes);
+    }
+
+    fn openapi(&self) -> utoipa::openapi::OpenApi {
+        handlers::openapi()
+    }
+
+    /// Not "not found", which to a run service would mean that a log or an archive is not there.
+    fn unknown_path(&self) -> Error {
+        Error::bad_request("there is nothing at this path").with_code("unknown_path")
     }
 
     async fn ready(&self, engine: &Engine) -> Result<(), Error> {
@@ -37,11 +46,6 @@ impl Front for Routes {
     async fn stop(&self, engine: &Engine) {
         engine.stop().await;
     }
-}
-
-/// Not "not found", which to a run service would mean that a log or an archive is not there.
-async fn nothing_here() -> Result<HttpResponse, Error> {
-    Err(Error::bad_request("there is nothing at this path").with_code("unknown_path"))
 }
 
 /// Runs the executor on `listener` until `shutdown` is done, and stops it: tasks that are being executed are stopped and
@@ -60,9 +64,12 @@ pub async fn run(
     settings.check()?;
     let address = listener.local_addr().map_err(Error::internal)?;
     warn_if_open(settings, address);
-    let engine = Engine::start(settings, address).await?;
-    let options = settings.http_options();
-    run_front(listener, Routes, engine, options, shutdown).await
+    let options = settings.server.options_without_store();
+    let executor = Executor {
+        settings: settings.clone(),
+        address,
+    };
+    service::run(listener, executor, options, shutdown).await
 }
 
 /// Whoever can send tasks executes commands here.

@@ -130,6 +130,6 @@ impl Settings {
 
     /// Where logs, workspace archives and caches are.
     pub(crate) fn objects(&self) -> Result<Ost, Error> {
-        self.options()?.store.place(OBJECTS_PATH)
+        self.server.store(NAME, BASE_PATH)?.place(OBJECTS_PATH)
     }
 }

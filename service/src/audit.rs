@@ -5,10 +5,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::api::CALLER;
 use crate::{Context, Error, context};
 
-/// The header with which the gateway says for whom it asks.
-const CALLER: &str = "x-dm-caller";
 const CALLER_CHARACTERS_MAX: usize = 128;
 
 /// Writes down who changed what: a line of the log with target `audit` for each change. Handlers take it as an argument.

@@ -29,15 +29,13 @@ use reqwest::{Certificate, Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::ErrorBody;
+use crate::api::{CALLER, ErrorBody};
 use crate::position::{MIN_POSITION, POSITION, Position};
 use crate::{Error, ErrorKind};
 
 pub use path::Path;
 
 const API: &str = "/api/v1alpha";
-/// The header that says for whom is asked.
-const CALLER: &str = "x-dm-caller";
 /// How often a request that changes nothing is sent, at most.
 const ATTEMPTS_MAX: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::auth::BearerToken;
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::{Error, ErrorKind, HttpOptions};
+use crate::{Error, ErrorKind};
 
 /// A running server: its name, its store once it is open, its limits, and whether it is stopping. Handlers take it as an
 /// argument. Cheap to clone.
@@ -28,7 +28,6 @@ struct Inner {
     limits: Limits,
     token: Option<BearerToken>,
     metrics: Metrics,
-    /// Whether there is to be one.
     has_store: bool,
     store: OnceLock<DataManager>,
     stopping: watch::Sender<bool>,
@@ -37,25 +36,18 @@ struct Inner {
 }
 
 impl Context {
-    /// Within a tokio runtime. `section` names the part of the configuration, for messages.
+    /// Within a tokio runtime.
     pub(crate) fn new(
         instance: String,
-        section: &str,
-        options: &HttpOptions,
+        limits: Limits,
+        token: Option<BearerToken>,
         has_store: bool,
     ) -> Result<Context, Error> {
-        let token = match &options.bearer_token_file {
-            Some(path) => {
-                let key = format!("{section}.bearerTokenFile");
-                Some(BearerToken::read(&key, path)?)
-            }
-            None => None,
-        };
         let metrics = Metrics::new(&instance)?;
         Ok(Context {
             inner: Arc::new(Inner {
                 instance,
-                limits: options.limits.clone(),
+                limits,
                 token,
                 metrics,
                 has_store,
@@ -98,13 +90,8 @@ impl Context {
         self.inner.token.as_ref()
     }
 
-    /// Where long work goes, so that it does not hold up the threads that answer requests.
-    pub fn runtime(&self) -> &Handle {
+    pub(crate) fn runtime(&self) -> &Handle {
         &self.inner.runtime
-    }
-
-    pub(crate) fn has_store(&self) -> bool {
-        self.inner.has_store
     }
 
     /// The store.
@@ -113,6 +100,11 @@ impl Context {
     /// `Unavailable` with code `starting` until it is open.
     pub fn store(&self) -> Result<&DataManager, Error> {
         self.inner.store.get().ok_or_else(starting)
+    }
+
+    /// Whether the server works on a store, be it open or not.
+    pub(crate) fn has_store(&self) -> bool {
+        self.inner.has_store
     }
 
     pub(crate) fn set_store(&self, store: DataManager) {
@@ -173,7 +165,7 @@ pub(crate) fn of(request: &HttpRequest) -> Result<Context, Error> {
 fn starting() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "the service is starting: its store is not open yet",
+        "the service is starting and cannot answer yet",
     )
     .with_code("starting")
 }

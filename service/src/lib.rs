@@ -75,10 +75,11 @@
 //! | `audit`, `logging` | who changed what; lines that carry the instance's name |
 //! | [`api`] | what the routes of `operations` answer |
 //! | `client` | the base of typed clients (feature `client`) |
+//! | `yaml` | YAML as a tree with lines (feature `yaml`) |
 //! | `testing` | servers on free ports (feature `testing`) |
 //!
 //! Features: `server` (default), `client`, which needs neither actix-web nor datamanager, `etcd` for a log in etcd,
-//! `testing`.
+//! `yaml`, `testing`.
 
 pub mod api;
 pub mod error;
@@ -101,6 +102,8 @@ pub mod relay;
 pub mod client;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "yaml")]
+pub mod yaml;
 
 #[cfg(feature = "server")]
 mod audit;
@@ -136,8 +139,6 @@ pub use reading::Reading;
 #[cfg(feature = "server")]
 pub use request::{Parameters, RawSegment, Segment};
 #[cfg(feature = "server")]
-pub use server::{
-    ExportStream, Front, HttpOptions, Options, Service, bind, run, run_front, stop_signal,
-};
+pub use server::{ExportStream, Options, Service, bind, run, stop_signal};
 #[cfg(feature = "server")]
 pub use store::StoreOptions;

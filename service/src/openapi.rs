@@ -21,6 +21,18 @@ pub fn complete(mut document: OpenApi, describe: impl Fn(&str) -> &'static str) 
     document
 }
 
+/// Adds failures that every route may answer with, as their statuses and what they mean.
+pub fn with_failures(mut document: OpenApi, failures: &[(&str, &str)]) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            for (status, description) in failures {
+                add_failure(operation, status, description);
+            }
+        }
+    }
+    document
+}
+
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let methods = [
         &mut item.get,
@@ -68,16 +80,20 @@ fn add_failures(operation: &mut Operation) {
         ("503", "In maintenance, or the store does not answer."),
         ("504", "The change may or may not have been made."),
     ] {
-        let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("ErrorBody")))
-            .build();
-        let response = ResponseBuilder::new()
-            .description(description)
-            .content("application/json", content)
-            .build();
-        operation
-            .responses
-            .responses
-            .insert(status.to_owned(), response.into());
+        add_failure(operation, status, description);
     }
+}
+
+fn add_failure(operation: &mut Operation, status: &str, description: &str) {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ErrorBody")))
+        .build();
+    let response = ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
+        .build();
+    operation
+        .responses
+        .responses
+        .insert(status.to_owned(), response.into());
 }

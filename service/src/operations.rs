@@ -13,9 +13,11 @@
 //! | `GET /api/v1alpha/export` | once the store is open | a stream; `?format=agola` (default) or `native`, `?zstd` |
 //! | `POST /api/v1alpha/import` | in maintenance | 200 without a body; 4xx, and nothing has changed |
 //!
+//! A server without a store has the first four alone.
+//!
 //! In maintenance all other routes are answered with 503 and code `maintenance`.
 
-pub(crate) mod health;
+mod health;
 mod maintenance;
 mod transfer;
 
@@ -52,9 +54,16 @@ impl<S: Service> Clone for Operations<S> {
 }
 
 impl<S: Service> Operations<S> {
-    pub(crate) fn new(service: Arc<S>, state: Slot<S::State>) -> Result<Operations<S>, Error> {
+    pub(crate) fn new(
+        service: Arc<S>,
+        state: Slot<S::State>,
+        has_store: bool,
+    ) -> Result<Operations<S>, Error> {
         let mut openapi = service.openapi();
         openapi.merge(Shared::openapi());
+        if has_store {
+            openapi.merge(OnStore::openapi());
+        }
         let openapi = serde_json::to_vec(&openapi).map_err(Error::internal)?;
         Ok(Operations {
             inner: Arc::new(Inner {
@@ -70,22 +79,23 @@ impl<S: Service> Operations<S> {
 /// The description of the routes here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(
-        health::healthz,
-        health::readyz,
-        health::metrics,
-        health::openapi,
-        maintenance::status,
-        maintenance::enable,
-        maintenance::disable,
-        maintenance::instances,
-        maintenance::store,
-        transfer::export,
-        transfer::import,
-    ),
+    paths(health::healthz, health::readyz, health::metrics, health::openapi,),
     components(schemas(crate::api::ErrorBody))
 )]
 struct Shared;
+
+/// The description of those that are about a store.
+#[derive(OpenApi)]
+#[openapi(paths(
+    maintenance::status,
+    maintenance::enable,
+    maintenance::disable,
+    maintenance::instances,
+    maintenance::store,
+    transfer::export,
+    transfer::import,
+))]
+struct OnStore;
 
 /// Those beside the API.
 pub(crate) fn routes<S: Service>(routes: &mut ServiceConfig) {
@@ -96,9 +106,12 @@ pub(crate) fn routes<S: Service>(routes: &mut ServiceConfig) {
 }
 
 /// Those below `/api/v1alpha`.
-pub(crate) fn api_routes<S: Service>(routes: &mut ServiceConfig) {
+pub(crate) fn api_routes<S: Service>(routes: &mut ServiceConfig, has_store: bool) {
+    routes.service(web::resource("/openapi.json").get(health::openapi::<S>));
+    if !has_store {
+        return;
+    }
     routes
-        .service(web::resource("/openapi.json").get(health::openapi::<S>))
         .service(web::resource("/instances").get(maintenance::instances))
         .service(web::resource("/store").get(maintenance::store))
         .service(

@@ -1,8 +1,6 @@
 //! Running a server: its socket, its store, and its graceful stop.
 
 mod around;
-mod front;
-mod http;
 mod tls;
 
 use std::future::{Future, ready};
@@ -11,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use datamanager::{Builder, Conversion, DataManager, Expansion, ExportFormat};
 use futures::stream::BoxStream;
@@ -19,28 +19,29 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use utoipa::openapi::OpenApi;
 
+use crate::auth::BearerToken;
 use crate::config::{self, Limits, Web};
 use crate::context::Slot;
 use crate::operations::{self, Operations};
-use crate::{Context, Error, ErrorKind, StoreOptions, store};
-use http::Http;
+use crate::{Context, Error, ErrorKind, StoreOptions, json, store};
 
 pub(crate) use around::in_maintenance;
-pub use front::{Front, run_front};
-pub use http::HttpOptions;
 
 /// The path below which a server's routes are.
 pub(crate) const API: &str = "/api/v1alpha";
 /// How long closing the store may take at the end of a stop, out of the time for all of it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Connections that wait for being accepted.
+const BACKLOG: u32 = 1024;
 
 /// The bytes of an export, up to its end or to an error, which cuts the connection off.
 pub type ExportStream = BoxStream<'static, Result<Bytes, Error>>;
 
-/// What makes a server on a store: its routes, and what they work with.
+/// What makes a server: its routes, and what they work with.
 ///
-/// [`run`] adds the socket, the store, and the routes of [`operations`](crate::operations).
+/// [`run`] adds the socket, the store if the server has one, and the routes of [`operations`](crate::operations).
+/// [`Service::start`] makes the state of a server on a store, [`Service::start_without_store`] that of one without.
 pub trait Service: Send + Sync + 'static {
     /// What handlers work with once the store is open; they get it as [`Opened`](crate::Opened).
     type State: Clone + Send + Sync + 'static;
@@ -52,11 +53,31 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// After `Unavailable` it is called again. Any other error ends the server.
-    fn start(&self, store: DataManager) -> impl Future<Output = Result<Self::State, Error>> + Send;
+    fn start(
+        &self,
+        _store: DataManager,
+    ) -> impl Future<Output = Result<Self::State, Error>> + Send {
+        async { Err(Error::internal("the server does not work on a store")) }
+    }
+
+    /// Makes the state of a server whose options have no store.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    fn start_without_store(
+        &self,
+        _context: &Context,
+    ) -> impl Future<Output = Result<Self::State, Error>> + Send {
+        async { Err(Error::internal("the server does not work without a store")) }
+    }
 
     /// Adds the routes below `/api/v1alpha`. A path with several methods is one `web::resource`, so that other methods
     /// are answered with 405.
     fn routes(&self, routes: &mut web::ServiceConfig);
+
+    /// Adds routes with their whole paths, which go before all others: for what is not below `/api/v1alpha`, and for servers
+    /// that do something around their API. Default: none.
+    fn whole_routes(&self, _routes: &mut web::ServiceConfig) {}
 
     /// The description of these routes. That of the shared ones is added.
     fn openapi(&self) -> OpenApi {
@@ -115,8 +136,8 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The store.
-    pub store: StoreOptions,
+    /// The store, if there is to be one.
+    pub store: Option<StoreOptions>,
     /// TLS. The address is not looked at: [`bind`] makes the socket.
     pub web: Web,
     /// A file with the token that callers have to show. Without one everybody is let in.
@@ -130,26 +151,23 @@ pub struct Options {
 }
 
 impl Options {
-    /// Plain HTTP, no token, and the defaults.
+    /// A store, plain HTTP, no token, and the defaults.
     pub fn new(store: StoreOptions) -> Options {
-        let http = HttpOptions::default();
         Options {
-            store,
-            web: http.web,
-            bearer_token_file: http.bearer_token_file,
-            limits: http.limits,
-            shutdown_timeout: http.shutdown_timeout,
-            workers: http.workers,
+            store: Some(store),
+            ..Options::without_store()
         }
     }
 
-    fn http(&self) -> HttpOptions {
-        HttpOptions {
-            web: self.web.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            limits: self.limits.clone(),
-            shutdown_timeout: self.shutdown_timeout,
-            workers: self.workers,
+    /// No store, plain HTTP, no token, and the defaults.
+    pub fn without_store() -> Options {
+        Options {
+            store: None,
+            web: Web::default(),
+            bearer_token_file: None,
+            limits: Limits::default(),
+            shutdown_timeout: Duration::from_secs(10),
+            workers: None,
         }
     }
 }
@@ -204,6 +222,8 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Error>
 /// Runs a server on `listener` until `shutdown` is done, and stops it: running requests get their answers, streams end, and
 /// the store is closed, all within [`Options::shutdown_timeout`].
 ///
+/// Without a store there are no routes about one, and all others answer 503 until the server has started.
+///
 /// While the store's storage or log does not answer, the server waits for it: `/healthz` is fine, `/readyz` and all other
 /// routes answer 503. It needs a tokio runtime.
 ///
@@ -222,41 +242,62 @@ pub async fn run<S: Service>(
 
 struct Running<S: Service> {
     service: Arc<S>,
-    http: Http,
+    context: Context,
     state: Slot<S::State>,
+    server: JoinHandle<std::io::Result<()>>,
+    handle: ServerHandle,
     opening: JoinHandle<Error>,
+    shutdown_timeout: Duration,
 }
 
 impl<S: Service> Running<S> {
     fn begin(listener: TcpListener, service: S, options: &Options) -> Result<Running<S>, Error> {
         let name = service.name();
-        let instance = http::instance_name(name)?;
-        let builder = options.store.builder()?.instance(&instance);
-        let context = Context::new(instance, name, &options.http(), true)?;
+        let instance = instance_name(name)?;
+        let token = match &options.bearer_token_file {
+            Some(path) => Some(BearerToken::read(&format!("{name}.bearerTokenFile"), path)?),
+            None => None,
+        };
+        let certificate = match options.web.tls {
+            true => Some(tls::Certificate::load(name, &options.web)?),
+            false => None,
+        };
+        let builder = match &options.store {
+            Some(store) => Some(store.builder()?.instance(&instance)),
+            None => None,
+        };
+        let has_store = builder.is_some();
+        let context = Context::new(instance, options.limits.clone(), token, has_store)?;
         let state = Slot::new();
         let service = Arc::new(service);
-        let operations = Operations::new(service.clone(), state.clone())?;
-        let (routed, slot) = (service.clone(), state.clone());
-        let routes = move |routes: &mut web::ServiceConfig| {
-            let unknown = routed.clone();
-            let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
-            let api = web::scope(API)
-                .configure(operations::api_routes::<S>)
-                .configure(|routes| routed.routes(routes))
-                .default_service(web::to(unknown_path));
-            routes
-                .app_data(slot.clone())
-                .app_data(operations.clone())
-                .configure(operations::routes::<S>)
-                .service(api);
-        };
-        let http = Http::begin(listener, name, &options.http(), context.clone(), routes)?;
-        let opening = keep_open(service.clone(), builder, context, state.clone());
+        let address = listener.local_addr().map_err(Error::internal)?;
+        let tls = certificate.as_ref().map(tls::Certificate::server_config);
+        let server = http_server(
+            listener,
+            &service,
+            &context,
+            &state,
+            options,
+            tls.transpose()?,
+        )?;
+        let handle = server.handle();
+        let server = tokio::spawn(server);
+        if let Some(certificate) = certificate {
+            tokio::spawn(certificate.keep_current(context.clone()));
+        }
+        log::info!(
+            instance = context.instance(), address:% = address, tls = options.web.tls;
+            "{name} listens on {address}"
+        );
+        let opening = keep_open(service.clone(), builder, context.clone(), state.clone());
         Ok(Running {
             opening: tokio::spawn(opening),
             service,
-            http,
+            context,
             state,
+            server,
+            handle,
+            shutdown_timeout: options.shutdown_timeout,
         })
     }
 
@@ -264,7 +305,10 @@ impl<S: Service> Running<S> {
         let failure = tokio::select! {
             () = shutdown => None,
             error = &mut self.opening => Some(error.unwrap_or_else(Error::internal)),
-            error = self.http.ended() => Some(error),
+            ended = &mut self.server => Some(match ended {
+                Ok(Err(cause)) => Error::internal(cause),
+                Ok(Ok(())) | Err(_) => Error::internal("the HTTP server has ended by itself"),
+            }),
         };
         self.stop().await;
         match failure {
@@ -273,11 +317,18 @@ impl<S: Service> Running<S> {
         }
     }
 
-    async fn stop(mut self) {
-        let context = self.http.context().clone();
-        let instance = context.instance();
+    async fn stop(self) {
+        let instance = self.context.instance();
+        let deadline = Instant::now() + self.shutdown_timeout;
+        log::info!(instance = instance; "stopping");
+        self.context.stop();
         self.opening.abort();
-        let deadline = self.http.stop().await;
+        // The server itself gives up a little earlier, so that there is time for the store.
+        let stopped = tokio::time::timeout_at(deadline, self.handle.stop(true)).await;
+        if stopped.is_err() {
+            log::warn!(instance = instance; "requests were still being answered at the end of the time for stopping");
+            self.server.abort();
+        }
         if let Ok(state) = self.state.get() {
             let within = deadline.max(Instant::now() + CLOSE_TIMEOUT / 2);
             let stop = self.service.stop(state);
@@ -285,7 +336,7 @@ impl<S: Service> Running<S> {
                 log::warn!(instance = instance; "what the service runs in the background did not end in time");
             }
         }
-        if let Ok(store) = context.store() {
+        if let Ok(store) = self.context.store() {
             let within = deadline.max(Instant::now() + CLOSE_TIMEOUT / 2);
             match tokio::time::timeout_at(within, store.close()).await {
                 Ok(Ok(())) => {}
@@ -302,20 +353,23 @@ impl<S: Service> Running<S> {
 /// A server whose call is dropped ends at once. After a stop there is nothing left to end.
 impl<S: Service> Drop for Running<S> {
     fn drop(&mut self) {
+        self.context.stop();
         self.opening.abort();
+        self.server.abort();
     }
 }
 
-/// Opens the store, and returns why it cannot be used, or cannot be used any more.
+/// Opens the store, if there is to be one, and returns why the server cannot work, or cannot work any more.
 async fn keep_open<S: Service>(
     service: Arc<S>,
-    builder: Builder,
+    builder: Option<Builder>,
     context: Context,
     state: Slot<S::State>,
 ) -> Error {
     let opened = open(&*service, builder, &context, &state).await;
     match opened {
-        Ok(store) => {
+        Ok(None) => std::future::pending().await,
+        Ok(Some(store)) => {
             let message = "the store cannot be used any more; the service has to be started again";
             Error::new(ErrorKind::Internal, message).with_source(store.ended().await)
         }
@@ -325,25 +379,98 @@ async fn keep_open<S: Service>(
 
 async fn open<S: Service>(
     service: &S,
-    builder: Builder,
+    builder: Option<Builder>,
     context: &Context,
     state: &Slot<S::State>,
-) -> Result<DataManager, Error> {
-    let instance = context.instance();
-    let store = store::open(builder, instance).await?;
-    context.set_store(store.clone());
+) -> Result<Option<DataManager>, Error> {
+    let (instance, name) = (context.instance(), service.name());
+    let store = match builder {
+        Some(builder) => {
+            let store = store::open(builder, instance).await?;
+            context.set_store(store.clone());
+            log::info!(instance = instance; "the store is open");
+            Some(store)
+        }
+        None => None,
+    };
     loop {
-        match service.start(store.clone()).await {
+        let started = match &store {
+            Some(store) => service.start(store.clone()).await,
+            None => service.start_without_store(context).await,
+        };
+        match started {
             Ok(started) => {
                 state.set(started);
-                log::info!(instance = instance; "the store is open, {} serves", service.name());
+                log::info!(instance = instance; "{name} serves");
                 return Ok(store);
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                log::warn!(instance = instance; "{} cannot start yet: {}", service.name(), error.chain());
+                log::warn!(instance = instance; "{name} cannot start yet: {}", error.chain());
                 tokio::time::sleep(START_RETRY_PAUSE).await;
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+fn http_server<S: Service>(
+    listener: TcpListener,
+    service: &Arc<S>,
+    context: &Context,
+    state: &Slot<S::State>,
+    options: &Options,
+    tls: Option<rustls::ServerConfig>,
+) -> Result<Server, Error> {
+    let has_store = context.has_store();
+    let operations = Operations::new(service.clone(), state.clone(), has_store)?;
+    let (service, context, state) = (service.clone(), context.clone(), state.clone());
+    let factory = move || {
+        let unknown = service.clone();
+        let unknown_path = move || ready(Err::<HttpResponse, Error>(unknown.unknown_path()));
+        let api = web::scope(API)
+            .configure(|routes| operations::api_routes::<S>(routes, has_store))
+            .configure(|routes| service.routes(routes))
+            .default_service(web::to(unknown_path));
+        App::new()
+            .app_data(context.clone())
+            .app_data(state.clone())
+            .app_data(operations.clone())
+            .configure(json::extractors)
+            .configure(|routes| service.whole_routes(routes))
+            .configure(operations::routes::<S>)
+            .service(api)
+            .default_service(web::to(|| {
+                ready(Err::<HttpResponse, Error>(around::nothing_here()))
+            }))
+            .wrap(from_fn(around::handle))
+    };
+    let limits = &options.limits;
+    let stop_timeout = options.shutdown_timeout.saturating_sub(CLOSE_TIMEOUT);
+    let mut server = HttpServer::new(factory)
+        .disable_signals()
+        .backlog(BACKLOG)
+        .keep_alive(limits.keep_alive)
+        .client_request_timeout(limits.head_timeout)
+        // Also how long what is left of a body is read and dropped behind an answer that came early.
+        .client_disconnect_timeout(limits.body_timeout)
+        .max_connections(limits.connections_max)
+        // Who has gone is noticed also while there is nothing to send.
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(stop_timeout.as_secs().max(1));
+    if let Some(workers) = options.workers {
+        server = server.workers(workers.max(1));
+    }
+    let server = match tls {
+        Some(tls) => server
+            .tls_handshake_timeout(limits.head_timeout)
+            .listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    server.map(HttpServer::run).map_err(Error::internal)
+}
+
+/// A name that no other instance has.
+fn instance_name(service: &str) -> Result<String, Error> {
+    let random = getrandom::u32().map_err(|cause| Error::internal(cause.to_string()))?;
+    Ok(format!("{service}-{random:08x}"))
 }

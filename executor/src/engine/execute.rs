@@ -29,6 +29,7 @@ struct Unsuccessful(Option<Failure>);
 impl Engine {
     /// Executes a task. When it returns nothing of it is left but its record, logs and archives.
     pub(super) async fn execute(&self, task: Arc<Task>, spec: Box<ExecutorTaskSpecData>) {
+        self.inner.figures.begin();
         task.update(|status| {
             status.phase = ExecutorTaskPhase::Running;
             status.start_time = Some(Time::now());
@@ -49,6 +50,7 @@ impl Engine {
             log::warn!(instance = self.instance(); "task {}: {cause}", task.id());
         }
         task.note_end();
+        self.inner.figures.end();
         // There may be one that had no room.
         if self.settings().active_tasks_limit > 0 {
             self.inner.look.notify_one();

@@ -20,12 +20,13 @@ use std::time::Duration;
 
 use runservice::api::{ExecutorTask, ExecutorTaskPhase};
 use runservice::client::Client;
+use service::Context;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ExecutorSettings, NAME, Settings};
+use crate::config::{ExecutorSettings, Settings};
 use crate::driver::{self, Driver};
 use crate::task_directory::{DataDirectory, LogPart, check_task_id};
 use crate::task_log::LogProgress;
@@ -72,7 +73,11 @@ impl Engine {
     ///
     /// # Errors
     /// Settings or a data directory that cannot be used.
-    pub(crate) async fn start(settings: &Settings, address: SocketAddr) -> Result<Engine, Error> {
+    pub(crate) async fn start(
+        settings: &Settings,
+        address: SocketAddr,
+        context: &Context,
+    ) -> Result<Engine, Error> {
         let data_dir = settings.server.data_dir.clone();
         let data = tokio::task::spawn_blocking(move || DataDirectory::open(&data_dir)).await;
         let data = data.map_err(Error::internal)??;
@@ -82,13 +87,13 @@ impl Engine {
         let engine = Engine {
             inner: Arc::new(Inner {
                 settings: settings.executor.clone(),
-                instance: format!("{NAME}-{}", data.id()),
+                instance: context.instance().to_owned(),
                 listen_url: link::listen_url(settings, address)?,
                 client: link::client(&settings.executor)?,
                 data,
                 driver,
                 table: Table::default(),
-                figures: Figures::new()?,
+                figures: Figures::new(context.metrics())?,
                 runtime: Handle::current(),
                 reports: Semaphore::new(REPORTS_MAX),
                 look: Notify::new(),
@@ -162,15 +167,6 @@ impl Engine {
     fn ailment(&self) -> MutexGuard<'_, Option<String>> {
         let ailment = self.inner.ailment.lock();
         ailment.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The executor's figures, in the text format of Prometheus.
-    ///
-    /// # Errors
-    /// `Internal`: they cannot be written.
-    pub(crate) fn figures(&self) -> Result<String, Error> {
-        let active = self.inner.table.active();
-        self.inner.figures.render(active, self.ready().is_ok())
     }
 
     /// Takes in a task that was pushed or found. It returns at once; nothing that it does takes time.
@@ -266,6 +262,7 @@ impl Engine {
             Ok(Err(cause)) => Err(format!("the data directory does not answer: {cause}")),
             Err(cause) => Err(cause.to_string()),
         };
+        self.inner.figures.tell_health(found.is_ok());
         let found = found.err();
         let before = std::mem::replace(&mut *self.ailment(), found.clone());
         match (before, found) {

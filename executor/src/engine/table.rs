@@ -109,11 +109,6 @@ impl Table {
         let forgotten = (task.run_id().to_owned(), task.id().to_owned());
         known.forgotten.push_back(forgotten);
     }
-
-    /// How many are being executed.
-    pub(super) fn active(&self) -> usize {
-        self.lock().active()
-    }
 }
 
 impl Known {

@@ -1,7 +1,6 @@
 //! The routes that the run service calls.
 
 mod files;
-mod operations;
 mod tasks;
 
 use actix_web::web::{ServiceConfig, get, post, resource};
@@ -12,16 +11,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/executor").route(post().to(tasks::take)))
         .service(resource("/executor/logs").route(get().to(files::log)))
-        .service(resource("/executor/archives").route(get().to(files::archive)))
-        .service(resource("/openapi.json").route(get().to(operations::openapi)));
+        .service(resource("/executor/archives").route(get().to(files::archive)));
 }
 
-/// Adds the routes beside the API that every server has, but those about its health.
-pub(crate) fn other_routes(config: &mut ServiceConfig) {
-    config.service(resource("/metrics").route(get().to(operations::metrics)));
-}
-
-/// The description of all routes.
+/// The description of all routes of the executor but those that every server has.
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     service::openapi::complete(Routes::openapi(), |_| "An id.")
 }
@@ -30,12 +23,6 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "executor", description = "Executes the tasks of runs."),
     components(schemas(service::api::ErrorBody)),
-    paths(
-        tasks::take,
-        files::log,
-        files::archive,
-        operations::openapi,
-        operations::metrics
-    )
+    paths(tasks::take, files::log, files::archive,)
 )]
 struct Routes;

@@ -9,6 +9,10 @@ pub use time::{InvalidTime, Time};
 
 use serde::{Deserialize, Serialize};
 
+/// The header with which a server says for whom it asks another one.
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) const CALLER: &str = "x-dm-caller";
+
 /// Whether a store or an instance accepts changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

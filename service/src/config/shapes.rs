@@ -62,8 +62,19 @@ impl ServerSection {
     /// directory or bucket.
     ///
     /// # Errors
-    /// A `log` that is none; what else is wrong is found by [`run`](crate::run).
+    /// As [`ServerSection::store`].
     pub fn options(&self, name: &str, base_path: &str) -> Result<Options, Error> {
+        let store = self.store(name, base_path)?;
+        let mut options = self.options_without_store();
+        options.store = Some(store);
+        Ok(options)
+    }
+
+    /// The store of a server with this section, as [`ServerSection::options`] has it.
+    ///
+    /// # Errors
+    /// A `log` that is none; what else is wrong is found by [`run`](crate::run).
+    pub fn store(&self, name: &str, base_path: &str) -> Result<StoreOptions, Error> {
         let mut store = StoreOptions::new(name, base_path, &self.data_dir);
         store.object_storage = self.object_storage.clone();
         store.etcd = self.etcd.clone();
@@ -76,14 +87,19 @@ impl ServerSection {
                 return Err(super::invalid(&format!("{name}.log"), other, accepted));
             }
         };
-        let mut options = Options::new(store);
+        Ok(store)
+    }
+
+    /// How a server with this section is run that has no store. What the section says of one is not looked at.
+    pub fn options_without_store(&self) -> Options {
+        let mut options = Options::without_store();
         options.web = self.web.clone();
         options.limits = self.limits.clone();
         options.shutdown_timeout = self.shutdown_timeout;
         let token = &self.bearer_token_file;
         options.bearer_token_file = (!token.as_os_str().is_empty()).then(|| token.clone());
         options.workers = (self.workers > 0).then_some(self.workers);
-        Ok(options)
+        options
     }
 }
 

@@ -511,7 +511,10 @@ fn a_server_has_the_keys_of_all_and_its_own_and_no_others() {
     assert_eq!(server, given);
     assert_eq!(own.keys[0].id, "a");
     let options = server.options("configstore", "configdata").unwrap();
-    assert_eq!(options.store.log, Some(datamanager::LogKind::Object));
+    assert_eq!(
+        options.store.unwrap().log,
+        Some(datamanager::LogKind::Object)
+    );
     assert_eq!(options.bearer_token_file, Some("t".into()));
     assert_eq!(
         (options.workers, options.shutdown_timeout),

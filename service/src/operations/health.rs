@@ -70,12 +70,15 @@ async fn look<S: Service>(operations: &Operations<S>, context: &Context) -> Resu
     if context.is_stopping() {
         return Err(Error::unavailable("the service is stopping").with_code("stopping"));
     }
-    let store = context.store()?;
-    let state = operations.inner.state.get()?;
-    catch_up(operations, store).await?;
-    if store.maintenance().mode != Mode::Normal {
-        return Err(in_maintenance());
+    if context.has_store() {
+        let store = context.store()?;
+        operations.inner.state.get()?;
+        catch_up(operations, store).await?;
+        if store.maintenance().mode != Mode::Normal {
+            return Err(in_maintenance());
+        }
     }
+    let state = operations.inner.state.get()?;
     operations.inner.service.ready(state).await
 }
 
@@ -106,11 +109,6 @@ async fn catch_up<S: Service>(
 /// Figures in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The figures.")))]
 pub(crate) async fn metrics(context: Context) -> Result<HttpResponse, Error> {
-    figures(&context)
-}
-
-/// All figures, as a reply.
-pub(crate) fn figures(context: &Context) -> Result<HttpResponse, Error> {
     let text = context.figures()?;
     Ok(HttpResponse::Ok().content_type(METRICS_TYPE).body(text))
 }

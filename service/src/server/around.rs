@@ -59,11 +59,11 @@ async fn admit(context: &Context, request: &ServiceRequest) -> Result<(), Error>
     if let Some(token) = context.token() {
         token.check(request.headers())?;
     }
-    if !context.has_store() {
-        return Ok(());
-    }
     let below = path.strip_prefix(API);
     if path == METRICS || below.is_some_and(|below| OPERATIONS.contains(&below)) {
+        return Ok(());
+    }
+    if !context.has_store() {
         return Ok(());
     }
     let store = context.store()?;

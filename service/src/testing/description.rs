@@ -5,11 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Routes that all servers have.
-const SHARED: [&str; 5] = [
+const SHARED: [&str; 6] = [
     "maintenance",
     "export",
     "import",
     "instances",
+    "store",
     "openapi.json",
 ];
 

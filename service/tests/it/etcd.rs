@@ -13,11 +13,11 @@ use crate::raw::ask;
 
 fn with_etcd(directory: &std::path::Path, endpoints: &[String]) -> Options {
     let mut options = options(directory);
-    options.store.etcd = Some(config::Etcd {
+    options.store.as_mut().unwrap().etcd = Some(config::Etcd {
         endpoints: endpoints.join(","),
         ..config::Etcd::default()
     });
-    options.store.etcd_prefix = "notes".to_owned();
+    options.store.as_mut().unwrap().etcd_prefix = "notes".to_owned();
     options
 }
 

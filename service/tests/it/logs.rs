@@ -76,7 +76,7 @@ async fn every_line_of_ours_says_which_of_three_servers_wrote_it() {
     ];
     for (number, server) in servers.iter().enumerate() {
         put(
-            &server.client(),
+            &server.client().on_behalf_of("user ann\n"),
             &format!("logged{number}"),
             "the text is a secret",
         )
@@ -128,7 +128,7 @@ async fn every_line_of_ours_says_which_of_three_servers_wrote_it() {
             })
         };
         assert!(of_one("audit", "put note \"logged"), "{name}");
-        assert!(of_one("audit", "caller=127.0.0.1"), "{name}");
+        assert!(of_one("audit", "caller=user ann (127.0.0.1)"), "{name}");
         assert!(of_one("access", "route=/api/v1alpha/notes/{id}"), "{name}");
         assert!(of_one("datamanager", "opened"), "{name}");
         assert!(of_one("service", "listens on"), "{name}");

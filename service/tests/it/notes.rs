@@ -35,7 +35,7 @@ pub(crate) fn options(directory: &Path) -> Options {
 /// Several servers can have a store in this directory at once.
 pub(crate) fn shared_options(directory: &Path) -> Options {
     let mut options = options(directory);
-    options.store.log = Some(LogKind::Object);
+    options.store.as_mut().unwrap().log = Some(LogKind::Object);
     options
 }
 
