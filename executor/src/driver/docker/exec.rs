@@ -16,6 +16,8 @@ use crate::driver::Failure;
 
 /// How often it is asked whether a program has ended whose output has not.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the output of a program may take that has ended.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the engine may take to tell a status after the end of the output.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 const STATUS_INTERVAL: Duration = Duration::from_millis(10);
@@ -27,6 +29,8 @@ const OWN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) struct Execution<'a> {
     client: &'a Docker,
     id: String,
+    /// Whether there is no more output.
+    is_over: bool,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>,
 }
 
@@ -60,7 +64,12 @@ impl<'a> Execution<'a> {
         };
         let started = client.start_exec(&id, Some(options)).await;
         match started.map_err(|cause| failed("the program cannot be executed", &cause))? {
-            StartExecResults::Attached { output, .. } => Ok(Execution { client, id, output }),
+            StartExecResults::Attached { output, .. } => Ok(Execution {
+                client,
+                id,
+                is_over: false,
+                output,
+            }),
             StartExecResults::Detached => Err(Failure("the program has no output".to_owned())),
         }
     }
@@ -71,18 +80,28 @@ impl<'a> Execution<'a> {
             match timeout(LOOK_INTERVAL, self.output.next()).await {
                 Ok(Some(Ok(output))) => return Ok(Next::Output(output.into_bytes())),
                 Ok(Some(Err(cause))) => return Err(failed("the output cannot be read", &cause)),
-                Ok(None) => return Ok(Next::Ended),
+                Ok(None) => {
+                    self.is_over = true;
+                    return Ok(Next::Ended);
+                }
                 Err(_) if self.status().await?.is_some() => return Ok(Next::Ended),
                 Err(_) => {}
             }
         }
     }
 
-    /// What is left of the output, once all is killed that could write to it.
+    /// What is left of the output of a program that has ended, once nobody else can write to it: the engine may tell the end
+    /// before the output.
     pub(super) async fn rest(&mut self) -> Option<bytes::Bytes> {
-        match timeout(LOOK_INTERVAL, self.output.next()).await {
+        if self.is_over {
+            return None;
+        }
+        match timeout(REST_TIMEOUT, self.output.next()).await {
             Ok(Some(Ok(output))) => Some(output.into_bytes()),
-            _ => None,
+            _ => {
+                self.is_over = true;
+                None
+            }
         }
     }
 
@@ -130,9 +149,15 @@ pub(super) async fn execute(
     let run = async {
         let mut execution = Execution::start(client, container, config).await?;
         let mut printed = Vec::new();
-        while let Next::Output(bytes) = execution.next().await? {
+        let mut add = |bytes: bytes::Bytes| {
             let left = OWN_OUTPUT_BYTES_MAX.saturating_sub(printed.len());
             printed.extend_from_slice(&bytes[..bytes.len().min(left)]);
+        };
+        while let Next::Output(bytes) = execution.next().await? {
+            add(bytes);
+        }
+        while let Some(bytes) = execution.rest().await {
+            add(bytes);
         }
         Ok((execution.end().await?, printed))
     };
