@@ -1,5 +1,9 @@
 //! Tests of the executor: the program as a process, with a run service that it really speaks to, and commands that really run.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::print_stderr,
+    reason = "it is said what was not run, and why a test failed"
+)]
 
 mod caches;
 mod cases;
