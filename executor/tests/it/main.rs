@@ -7,6 +7,7 @@
 
 mod caches;
 mod cases;
+mod description;
 mod docker;
 mod faults;
 mod load;
