@@ -93,12 +93,12 @@ async fn a_stream_that_breaks_off_is_not_taken_for_a_whole_one() {
         alive: Arc::default(),
     };
     let server = TestServer::ready(service, Options::without_store()).await;
-    let mut pieces = server
-        .client()
-        .download(&Path::of(["broken"]))
-        .await
-        .unwrap();
-    assert_eq!(pieces.next().await.unwrap().unwrap(), "half of it");
-    assert!(pieces.next().await.unwrap().is_err());
+    // What came before the end may not have been sent any more.
+    let client = server.client();
+    let is_cut = match client.download(&Path::of(["broken"])).await {
+        Ok(pieces) => pieces.collect::<Vec<_>>().await.pop().unwrap().is_err(),
+        Err(_) => true,
+    };
+    assert!(is_cut);
     server.stop().await.unwrap();
 }
