@@ -1,5 +1,6 @@
 //! The section `runservice` of the configuration.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ost::Ost;
@@ -54,6 +55,12 @@ pub struct RunSettings {
     /// Raised, runs hang longer when a machine is lost; lowered, a short loss of the network costs more tasks.
     #[serde(deserialize_with = "go_duration")]
     pub executor_lost_after: Duration,
+    /// A file with the token that is shown to executors. Empty: none. It is shown to whoever registers as an executor, which
+    /// the service's own token should therefore be needed for.
+    pub executor_token_file: PathBuf,
+    /// The certificates that those of executors with TLS have to be signed with, PEM, beside those that the system trusts.
+    #[serde(rename = "executorCAFile")]
+    pub executor_ca_file: PathBuf,
     /// Run events that are kept for replay, at most. Default 10,000.
     pub run_events_max: u64,
 }
@@ -66,6 +73,8 @@ impl Default for RunSettings {
             start_queued_runs: true,
             executor_dead_after: Duration::from_secs(60),
             executor_lost_after: Duration::from_secs(300),
+            executor_token_file: PathBuf::new(),
+            executor_ca_file: PathBuf::new(),
             run_events_max: 10_000,
         }
     }

@@ -1,14 +1,17 @@
 //! Requests to executors.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+use service::config::invalid;
 use tokio::sync::Semaphore;
 
 use crate::Error;
+use crate::RunSettings;
 use crate::api::ExecutorTask;
 use crate::objects::Part;
 
@@ -56,9 +59,17 @@ impl fmt::Display for FetchError {
 }
 
 impl ExecutorClient {
-    pub(crate) fn new() -> Result<ExecutorClient, Error> {
+    /// # Errors
+    /// A file that the settings name, and that cannot be used.
+    pub(crate) fn new(settings: &RunSettings) -> Result<ExecutorClient, Error> {
+        let headers = token(&settings.executor_token_file)?;
+        let authorities = authorities(&settings.executor_ca_file)?;
         let builder = || {
-            Client::builder()
+            let builder = Client::builder();
+            let authorities = authorities.iter().cloned();
+            authorities
+                .fold(builder, reqwest::ClientBuilder::add_root_certificate)
+                .default_headers(headers.clone())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .tcp_keepalive(KEEP_ALIVE)
                 .redirect(redirect::Policy::none())
@@ -124,6 +135,45 @@ impl ExecutorClient {
             ))),
         }
     }
+}
+
+/// The header with the token of this file, if one is named.
+fn token(path: &Path) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if path.as_os_str().is_empty() {
+        return Ok(headers);
+    }
+    let key = "runservice.executorTokenFile";
+    let text = read(key, path)?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
+    let mut value = value.map_err(|_| {
+        let accepted = "the file has characters that no header can have";
+        invalid(key, &path.display().to_string(), accepted)
+    })?;
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
+    Ok(headers)
+}
+
+/// The certificates of this file, if one is named.
+fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let key = "runservice.executorCAFile";
+    let pem = read(key, path)?;
+    let found = Certificate::from_pem_bundle(pem.as_bytes());
+    found.map_err(|cause| {
+        let accepted = format!("certificates in PEM are expected: {cause}");
+        invalid(key, &path.display().to_string(), &accepted)
+    })
+}
+
+fn read(key: &str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|cause| {
+        let shown = path.display().to_string();
+        invalid(key, &shown, &format!("the file cannot be read: {cause}"))
+    })
 }
 
 async fn push(client: &Client, listen_url: &str, task: &ExecutorTask) -> Result<(), FetchError> {

@@ -8,7 +8,7 @@
 pub fn start(debug: bool) {
     let filter = match debug {
         true => {
-            "info,service=debug,datamanager=debug,ost=debug,access=debug,configstore=debug,runservice=debug,gateway=debug"
+            "info,service=debug,datamanager=debug,ost=debug,access=debug,configstore=debug,runservice=debug,gateway=debug,executor=debug"
         }
         false => "info",
     };

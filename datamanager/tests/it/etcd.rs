@@ -9,3 +9,4 @@ mod lost;
 mod place;
 mod processes;
 mod secured;
+mod simulated;

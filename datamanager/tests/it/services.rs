@@ -25,9 +25,9 @@ fn several_writers_share_a_store_on_azurite() {
     };
     let azurite = Arc::new(azurite);
     let place = |base_path| Place::service(&azurite, base_path);
-    place("starts").run(sharing::four_first_starts_at_once_make_one_store);
+    place("starts").run(sharing::starts::four_first_starts_at_once_make_one_store);
     place("writers").run(sharing::writers_at_once_lose_and_double_nothing_while_others_clear_up);
-    place("missing").run(sharing::a_record_that_is_missing_and_may_be_needed_is_damage);
+    place("missing").run(sharing::records::a_record_that_is_missing_and_may_be_needed_is_damage);
 }
 
 #[cfg(feature = "azure")]

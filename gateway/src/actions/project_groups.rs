@@ -108,7 +108,6 @@ impl Gateway {
         caller: &Caller,
         request: &CreateProjectGroupRequest,
     ) -> Result<ProjectGroupResponse, Error> {
-        caller.calling_user()?;
         let parent = self.new_parent(caller, &request.parent_ref).await?;
         let request = CreateUpdateProjectGroupRequest {
             name: request.name.clone(),

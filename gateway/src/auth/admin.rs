@@ -118,8 +118,10 @@ mod tests {
     #[test]
     fn a_token_is_made_once_and_for_its_owner_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let mut settings = Settings::default();
-        settings.data_dir = directory.path().join("a/b");
+        let mut settings = Settings {
+            data_dir: directory.path().join("a/b"),
+            ..Settings::default()
+        };
         let made = AdminToken::load(&settings).unwrap();
         let path = settings.data_dir.join("admin-token");
         let mode = fs::metadata(&path).unwrap().permissions().mode();

@@ -88,15 +88,13 @@ impl Failures {
         };
         let mut seen = self.seen();
         let windows = &mut seen.windows;
-        if windows.len() >= ADDRESSES_MAX {
-            windows.retain(|_, window| window.began.elapsed() < self.limit.window);
-        }
-        // With so many attackers at once nothing is gained by knowing each of them.
-        if windows.len() >= ADDRESSES_MAX {
+        let network = network(address);
+        if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&network) {
+            // With so many attackers at once nothing is gained by knowing each of them.
             windows.clear();
         }
         let now = Instant::now();
-        let window = windows.entry(network(address)).or_insert(Window {
+        let window = windows.entry(network).or_insert(Window {
             began: now,
             failures: 0,
         });
@@ -116,11 +114,10 @@ impl Failures {
         let mut seen = self.seen();
         let good = &mut seen.good;
         if good.len() >= GOOD_TOKENS_MAX && !good.contains_key(&token) {
-            good.retain(|_, at| at.elapsed() < GOOD_TOKEN_AGE_MAX);
+            // All at once, so that it costs little for each token. They come again.
+            good.clear();
         }
-        if good.len() < GOOD_TOKENS_MAX || good.contains_key(&token) {
-            good.insert(token, Instant::now());
-        }
+        good.insert(token, Instant::now());
     }
 }
 

@@ -152,7 +152,8 @@ fn credential(headers: &HeaderMap, query: &str) -> Result<Option<Credential>, Er
 }
 
 fn parse(text: &str) -> Option<Credential> {
-    let (scheme, token) = text.split_once(' ')?;
+    // A scheme alone has an empty token: spaces at the end of a header do not arrive.
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if scheme.eq_ignore_ascii_case("token") {
         return Some(Credential::Token(token.to_owned()));
     }
@@ -184,7 +185,9 @@ mod tests {
             ("TOKEN  abc ", "", token(" abc ")),
             ("token ", "", token("")),
             ("Bearer a.b.c", "", signed("a.b.c")),
-            ("token", "", None),
+            ("token", "", token("")),
+            ("bearer", "", signed("")),
+            ("tokens abc", "", None),
             ("Basic dXNlcjpwYXNz", "", None),
             ("", "access_token=token%20abc", token("abc")),
             ("", "x=y&access_token=bearer+a.b", signed("a.b")),

@@ -1,7 +1,10 @@
 //! What the gateway tells about itself.
 
+use std::sync::OnceLock;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
+use bytes::Bytes;
 use service::{Context, Error};
 
 use super::parts::{Forced, Reply, ok};
@@ -23,7 +26,15 @@ pub(super) async fn version() -> HttpResponse {
 #[utoipa::path(get, path = "/api/v1alpha/openapi.json", tag = "about",
     responses((status = 200, description = "It.")))]
 pub(super) async fn openapi() -> Reply {
-    let document = super::openapi().to_json().map_err(Error::internal)?;
+    // Made once, since anybody may ask for it.
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = match DOCUMENT.get() {
+        Some(document) => document.clone(),
+        None => {
+            let made = serde_json::to_vec(&super::openapi()).map_err(Error::internal)?;
+            DOCUMENT.get_or_init(|| made.into()).clone()
+        }
+    };
     Ok(HttpResponse::Ok()
         .content_type(ContentType::json())
         .body(document))

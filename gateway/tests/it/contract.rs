@@ -340,7 +340,7 @@ async fn runs(world: &World, user: &Client) {
         user.log(of, 1, &task, LogStep::Step(0)).await,
         ErrorKind::NotFound,
     );
-    drop(executor);
+    executor.leave(world).await;
 
     let again = user.restart_run(of, 1, true).await.unwrap();
     assert_eq!(again.number, 2);

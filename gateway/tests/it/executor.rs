@@ -97,6 +97,15 @@ impl Drop for Executor {
     }
 }
 
+impl Executor {
+    /// Goes, and has the service forget it, so that it gives it no more tasks.
+    pub(crate) async fn leave(self, world: &World) {
+        drop(self);
+        let client = Client::builder(world.runservice.url()).build().unwrap();
+        client.delete_executor(ID).await.unwrap();
+    }
+}
+
 /// Asks for tasks and tells how they stand.
 async fn work(client: Client, executor: runservice::api::Executor, log: Log) {
     loop {

@@ -453,7 +453,7 @@ fn rows() -> Vec<Row> {
                 "DELETE",
                 leaked(format!("{path}/1/tasks/TASK/logs?step=0")),
                 none.clone(),
-                with(404, 404),
+                with(400, 400),
             ),
             row(
                 "PUT",

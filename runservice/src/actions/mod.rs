@@ -71,12 +71,13 @@ impl Actions {
         objects: Ost,
         settings: RunSettings,
     ) -> Result<Actions, Error> {
+        let executors = ExecutorClient::new(&settings)?;
         Ok(Actions {
             inner: Arc::new(Inner {
                 database: Database::new(store),
                 objects,
                 settings,
-                executors: ExecutorClient::new()?,
+                executors,
                 liveness: Liveness::default(),
                 configs: ConfigCache::new(),
                 wake: Wake::default(),

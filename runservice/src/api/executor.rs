@@ -10,6 +10,12 @@ use service::api::json::{
 
 use super::{Container, ExecutorTaskPhase, RegistryAuth, Step};
 
+/// The label by which an executor tells what executes its tasks. With [`HOST_RUNTIME`] it gets the tasks whose runtime is of
+/// that type, and no others; with anything else, or without it, it gets the rest, which need containers.
+pub const DRIVER_LABEL: &str = "driver";
+/// The type of the runtime of tasks that are executed without containers, as processes of the executor's machine.
+pub const HOST_RUNTIME: &str = "host";
+
 /// An executor, as it tells about itself every other second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

@@ -18,8 +18,8 @@ pub use enums::{
     RunTaskActionType, RunTaskStatus,
 };
 pub use executor::{
-    Executor, ExecutorTask, ExecutorTaskSpec, ExecutorTaskSpecData, ExecutorTaskStatus,
-    ExecutorTaskStepStatus, WorkspaceOperation,
+    DRIVER_LABEL, Executor, ExecutorTask, ExecutorTaskSpec, ExecutorTaskSpecData,
+    ExecutorTaskStatus, ExecutorTaskStepStatus, HOST_RUNTIME, WorkspaceOperation,
 };
 pub use group::{Group, InvalidGroup};
 pub use requests::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::RunConfigTask;
+use crate::api::{HOST_RUNTIME, RunConfigTask};
 
 /// What a task requires of an executor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,6 +10,8 @@ pub(crate) struct Requirements {
     /// Empty: any.
     pub(crate) arch: String,
     pub(crate) is_privileged: bool,
+    /// It is executed without containers.
+    pub(crate) is_on_host: bool,
 }
 
 impl Requirements {
@@ -25,6 +27,7 @@ impl Requirements {
                     .iter()
                     .any(|container| container.privileged)
             }),
+            is_on_host: runtime.is_some_and(|runtime| runtime.kind == HOST_RUNTIME),
         }
     }
 }
@@ -35,6 +38,8 @@ pub(crate) struct Candidate {
     pub(crate) id: String,
     pub(crate) archs: Vec<String>,
     pub(crate) allows_privileged: bool,
+    /// It executes tasks without containers, and only those.
+    pub(crate) is_host: bool,
     /// 0: no limit.
     pub(crate) active_tasks_limit: u32,
     /// What it has reported, or what it was given if that is more.
@@ -46,6 +51,7 @@ pub(crate) struct Candidate {
 impl Candidate {
     fn fits(&self, required: &Requirements, dead_after: Duration) -> bool {
         self.silence <= dead_after
+            && required.is_on_host == self.is_host
             && (!required.is_privileged || self.allows_privileged)
             && (required.arch.is_empty() || self.archs.contains(&required.arch))
             && (self.active_tasks_limit == 0 || self.active_tasks < self.active_tasks_limit)

@@ -3,7 +3,7 @@
 use datamanager::{Document, Indexes, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Executor, ExecutorTaskStatus};
+use crate::api::{DRIVER_LABEL, Executor, ExecutorTaskStatus, HOST_RUNTIME};
 
 /// What an executor says of itself, but for what changes all the time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ impl ExecutorDocument {
             executor_group: executor.executor_group.clone(),
             siblings: executor.siblings_executors.clone(),
         }
+    }
+
+    /// Whether it executes tasks without containers, and only those.
+    pub(crate) fn is_host(&self) -> bool {
+        let driver = self.labels.get(DRIVER_LABEL);
+        driver.is_some_and(|driver| driver == HOST_RUNTIME)
     }
 }
 

@@ -260,10 +260,12 @@ impl Actions {
                     reported.max(u32::try_from(given).unwrap_or(u32::MAX))
                 }
             };
+            let is_host = executor.is_host();
             candidates.push(Candidate {
                 id: executor.id,
                 archs: executor.archs,
                 allows_privileged: executor.allow_privileged_containers,
+                is_host,
                 active_tasks_limit: executor.active_tasks_limit,
                 active_tasks,
                 silence,

@@ -47,7 +47,7 @@ mod tests {
     fn required(arch: &str) -> Requirements {
         Requirements {
             arch: arch.to_owned(),
-            is_privileged: false,
+            ..Requirements::default()
         }
     }
 

@@ -86,15 +86,6 @@ fn a_commit_whose_records_are_collected_while_they_are_looked_for_is_too_old() {
     run(Kind::Etcd, 500_289);
 }
 
-/// A process stood still, and then brought records to the object storage behind what it took for the last object there. That
-/// one's successor had been covered by data files and removed, so that the new object began at a free number and was read by
-/// nobody: the record in it that no other process had brought there was lost together with etcd.
-#[cfg(feature = "etcd")]
-#[test]
-fn a_flush_after_a_pause_goes_on_where_others_have_got_to() {
-    run(Kind::Etcd, 500_918);
-}
-
 /// A store was being opened while jobs covered and removed its log again and again, which ended with `Compacted`: of interest to
 /// a follower, but no reason not to try again.
 #[cfg(feature = "etcd")]

@@ -1,7 +1,9 @@
 //! R7, R10 and R11: two processes with a log in etcd, which is wiped or goes back to a backup, once or twice. Each commits,
 //! flushes, and recovers.
 //!
-//! Etcd goes back only to a backup, and only once what the processes hold is on the object storage: flushing goes on while etcd
+//! A recovery waits for as long as everybody may take to answer; time itself is not in the model.
+//!
+//! Etcd goes back only to a backup, and only once what the processes have seen is on the object storage: flushing goes on while etcd
 //! is being restored, and takes less time. What happens otherwise is the last of the tests.
 
 use std::collections::BTreeSet;
@@ -18,8 +20,9 @@ struct Recovery {
     losses_max: u8,
     /// Whether who recovers brings what it holds to the object storage before it answers.
     saves_what_is_held: bool,
-    /// Whether the log is ended only when all have answered.
-    waits_for_answers: bool,
+    waits_for: WaitsFor,
+    /// Whether what a watch has told is applied only while nobody recovers the log, or has.
+    looks_before_it_applies: bool,
     /// Whether an append compares the registration of its process.
     compares_registration: bool,
     /// Whether the sealed head replaces nothing but the head that was looked at.
@@ -28,10 +31,19 @@ struct Recovery {
     flushes_before_restores: bool,
 }
 
+/// Whose answers there are before the log is ended.
+#[derive(Clone, PartialEq, Eq)]
+enum WaitsFor {
+    Everybody,
+    WhoIsRegistered,
+    Nobody,
+}
+
 const RIGHT: Recovery = Recovery {
     losses_max: 1,
     saves_what_is_held: true,
-    waits_for_answers: true,
+    waits_for: WaitsFor::Everybody,
+    looks_before_it_applies: true,
     compares_registration: true,
     compares_head: true,
     flushes_before_restores: true,
@@ -78,8 +90,10 @@ enum Phase {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Process {
-    /// All records that it has seen.
+    /// All records that it has applied.
     held: Vec<u8>,
+    /// What its watch has told last.
+    told: Option<Vec<u8>>,
     phase: Phase,
     /// Appended, and not acknowledged yet.
     pending: Option<u8>,
@@ -105,8 +119,11 @@ struct State {
 enum Action {
     Append(usize),
     Acknowledge(usize),
-    Read(usize),
+    Tell(usize),
+    Apply(usize),
     Flush(usize),
+    /// Begins anew, with nothing but what the object storage has.
+    Die(usize),
     Notice(usize),
     List(usize),
     ReadHead(usize),
@@ -151,8 +168,21 @@ impl State {
 
     fn is_all_flushed(&self) -> bool {
         let stored = self.stored();
-        let mut processes = self.processes.iter();
-        processes.all(|process| stored.starts_with(&process.held))
+        let processes = self.processes.iter();
+        let mut seen = processes.flat_map(|process| [Some(&process.held), process.told.as_ref()]);
+        seen.all(|records| records.is_none_or(|records| stored.starts_with(records)))
+    }
+
+    /// Whether the object storage or another process has all that is acknowledged.
+    fn is_known_without(&self, number: usize) -> bool {
+        let stored = self.stored();
+        let others = self.processes.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != number);
+        let held: Vec<u8> = others
+            .flat_map(|(_, process)| process.held.iter().copied())
+            .collect();
+        let mut acknowledged = self.acknowledged.iter();
+        acknowledged.all(|id| stored.contains(id) || held.contains(id))
     }
 
     fn begin_recovery(&mut self, number: usize) {
@@ -170,6 +200,23 @@ impl State {
 }
 
 impl Recovery {
+    fn has_waited(&self, state: &State) -> bool {
+        let mut processes = state.answers.iter().zip(state.etcd.registered);
+        match self.waits_for {
+            WaitsFor::Everybody => processes.all(|(answered, _)| *answered),
+            WaitsFor::WhoIsRegistered => {
+                processes.all(|(answered, is_registered)| *answered || !is_registered)
+            }
+            WaitsFor::Nobody => true,
+        }
+    }
+
+    fn may_apply(&self, state: &State, number: usize) -> bool {
+        let is_over = matches!(state.etcd.head, Head::Sealed(_) | Head::Next);
+        let is_used = matches!(state.processes[number].phase, Phase::Good);
+        !self.looks_before_it_applies || (is_used && !state.is_announced && !is_over)
+    }
+
     fn actions_of(&self, state: &State, number: usize, actions: &mut Vec<Action>) {
         let process = &state.processes[number];
         let etcd = &state.etcd;
@@ -186,9 +233,12 @@ impl Recovery {
             }
             if process.pending.is_some() {
                 actions.push(Action::Acknowledge(number));
+                if state.is_known_without(number) {
+                    actions.push(Action::Die(number));
+                }
             }
             if state.holds(&process.held) && etcd.records.len() > process.held.len() {
-                actions.push(Action::Read(number));
+                actions.push(Action::Tell(number));
             }
             if process.held.len() > state.stored().len() {
                 actions.push(Action::Flush(number));
@@ -197,17 +247,17 @@ impl Recovery {
                 actions.push(Action::Notice(number));
             }
         }
+        if process.told.is_some() && self.may_apply(state, number) {
+            actions.push(Action::Apply(number));
+        }
         if matches!(process.phase, Phase::Good | Phase::Unchecked) && state.is_announced {
             actions.push(Action::Join(number));
         }
-        let all_have_answered = state.answers.iter().all(|answered| *answered);
         match process.phase {
             Phase::Unchecked if !state.is_announced => actions.push(Action::List(number)),
             Phase::Listed(_) => actions.push(Action::ReadHead(number)),
             Phase::Lost => actions.push(Action::Save(number)),
-            Phase::Answered if all_have_answered || !self.waits_for_answers => {
-                actions.push(Action::Look(number));
-            }
+            Phase::Answered if self.has_waited(state) => actions.push(Action::Look(number)),
             Phase::Looked(_) if state.has_seal() => actions.push(Action::PutHead(number)),
             Phase::Looked(_) => actions.push(Action::CreateSeal(number)),
             _ => {}
@@ -222,6 +272,7 @@ impl Model for Recovery {
     fn init_states(&self) -> Vec<State> {
         let process = Process {
             held: Vec::new(),
+            told: None,
             phase: Phase::Good,
             pending: None,
         };
@@ -280,8 +331,23 @@ impl Model for Recovery {
                 let id = state.processes[number].pending.take()?;
                 state.acknowledged.insert(id);
             }
-            Action::Read(number) => state.processes[number].held = state.etcd.records.clone(),
+            Action::Tell(number) => state.processes[number].told = Some(state.etcd.records.clone()),
+            Action::Apply(number) => {
+                let process = &mut state.processes[number];
+                let told = process.told.take()?;
+                if told.starts_with(&process.held) {
+                    process.held = told;
+                }
+            }
             Action::Flush(number) => state.save(number, 1),
+            Action::Die(number) => {
+                state.processes[number] = Process {
+                    held: state.stored(),
+                    told: None,
+                    phase: Phase::Unchecked,
+                    pending: None,
+                };
+            }
             Action::Notice(number) => state.processes[number].phase = Phase::Unchecked,
             Action::List(number) => {
                 state.etcd.registered[number] = true;
@@ -362,6 +428,12 @@ impl Model for Recovery {
                 let mut acknowledged = state.acknowledged.iter();
                 acknowledged.all(|id| kept.contains(&Object::Record(*id)))
             }),
+            Property::always("what is applied is kept", |_, state: &State| {
+                let Some(base) = state.base else { return true };
+                let kept = &state.objects[..base];
+                let mut applied = state.processes.iter().flat_map(|process| &process.held);
+                applied.all(|id| kept.contains(&Object::Record(*id)))
+            }),
             Property::always("what has begun goes on", |_, state: &State| {
                 !state.is_taken_back
             }),
@@ -402,10 +474,29 @@ fn who_answered_without_saving_would_lose_what_it_holds() {
 #[test]
 fn who_waited_for_nobody_would_lose_what_others_hold() {
     let model = Recovery {
-        waits_for_answers: false,
+        waits_for: WaitsFor::Nobody,
         ..RIGHT
     };
     assert!(breaks(model, "what is acknowledged is kept"));
+}
+
+/// One that is wiped lists only those who have registered there again.
+#[test]
+fn who_waited_for_those_that_etcd_lists_would_lose_what_others_hold() {
+    let model = Recovery {
+        waits_for: WaitsFor::WhoIsRegistered,
+        ..RIGHT
+    };
+    assert!(breaks(model, "what is acknowledged is kept"));
+}
+
+#[test]
+fn who_applied_what_a_watch_has_told_before_would_show_what_is_lost() {
+    let model = Recovery {
+        looks_before_it_applies: false,
+        ..RIGHT
+    };
+    assert!(breaks(model, "what is applied is kept"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn executor(id: &str) -> Candidate {
         id: id.to_owned(),
         archs: vec!["amd64".to_owned()],
         allows_privileged: false,
+        is_host: false,
         active_tasks_limit: 2,
         active_tasks: 0,
         silence: Duration::ZERO,
@@ -20,7 +21,7 @@ fn executor(id: &str) -> Candidate {
 fn required() -> Requirements {
     Requirements {
         arch: "amd64".to_owned(),
-        is_privileged: false,
+        ..Requirements::default()
     }
 }
 
@@ -95,4 +96,19 @@ fn the_first_that_fits_is_chosen() {
     ];
     let chosen = choose_executor(&mut executors, &required(), DEAD_AFTER);
     assert_eq!(chosen.unwrap().id, "b");
+}
+
+#[test]
+fn tasks_without_containers_go_to_host_executors_and_no_others_do() {
+    let host = || Candidate {
+        is_host: true,
+        ..executor("h")
+    };
+    let on_host = Requirements {
+        is_on_host: true,
+        ..required()
+    };
+    assert!(is_chosen(host(), &on_host));
+    assert!(!is_chosen(host(), &required()));
+    assert!(!is_chosen(executor("e"), &on_host));
 }

@@ -358,29 +358,36 @@ impl<'a> Log<'a> {
             .attempts
             .iter()
             .map(|each| (each.operation, each.view, each.steps));
-        for (reader, view, steps) in views.chain(attempts) {
-            for Marker { key, seq, .. } in steps.iter().flat_map(found_markers) {
-                let Some(number) = run.attempt_of_marker(key) else {
-                    continue;
-                };
-                let attempt = &run.attempts[number];
-                if let Some((_, Answer::Refused { kind })) = attempt.answer {
-                    let what = format!("in what {reader} has read");
-                    return Err(refused_is_present(attempt.operation, kind, &what));
-                }
-                let own = attempt.operation == reader;
-                if self.places[number].is_some() || own {
-                    continue;
-                }
-                // An entry that was imported has another number. What is imported later says nothing of this one.
-                let is_imported = self
-                    .imports
-                    .range(..=Place::of_view(view))
-                    .any(|(_, content)| content.iter().any(|item| item.key == *key));
-                if !is_imported {
-                    let place = self.free_place(run, number, seq)?;
-                    self.add_transaction(run, number, place)?;
-                }
+        // An export does not tell in which record an entry stands, what others have read of the same marker may do so.
+        let mut found: Vec<_> = views
+            .chain(attempts)
+            .flat_map(|(reader, view, steps)| {
+                let markers = steps.iter().flat_map(found_markers);
+                markers.map(move |marker| (reader, view, marker))
+            })
+            .collect();
+        found.sort_by_key(|(_, _, marker)| marker.seq.is_none());
+        for (reader, view, Marker { key, seq, .. }) in found {
+            let Some(number) = run.attempt_of_marker(key) else {
+                continue;
+            };
+            let attempt = &run.attempts[number];
+            if let Some((_, Answer::Refused { kind })) = attempt.answer {
+                let what = format!("in what {reader} has read");
+                return Err(refused_is_present(attempt.operation, kind, &what));
+            }
+            let own = attempt.operation == reader;
+            if self.places[number].is_some() || own {
+                continue;
+            }
+            // An entry that was imported has another number. What is imported later says nothing of this one.
+            let is_imported = self
+                .imports
+                .range(..=Place::of_view(view))
+                .any(|(_, content)| content.iter().any(|item| item.key == *key));
+            if !is_imported {
+                let place = self.free_place(run, number, seq)?;
+                self.add_transaction(run, number, place)?;
             }
         }
         Ok(())

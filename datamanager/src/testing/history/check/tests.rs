@@ -825,6 +825,29 @@ fn a_marker_tells_where_its_transaction_stands_though_it_is_imported_later() {
     assert_eq!(accept(&fake).imports, 1);
 }
 
+/// A process was killed before it was told of its commit, and the first that was read of it stood in an export, which says
+/// nothing of records. Others had read where it stands.
+#[test]
+fn a_marker_in_an_export_leaves_it_to_others_to_tell_where_its_transaction_stands() {
+    let mut fake = Fake::new();
+    let mut pending = fake.begin("p");
+    pending.put("a", "1", "x");
+    fake.submit(&mut pending);
+    fake.append(&[pending]);
+    fake.view_everything("q");
+    for event in &mut fake.events {
+        if let Event::Viewed { steps, .. } = event {
+            for step in steps {
+                if let Step::Everything { found } = step {
+                    found.iter_mut().for_each(|item| item.seq = None);
+                }
+            }
+        }
+    }
+    fake.view_everything("r");
+    accept(&fake);
+}
+
 #[test]
 fn an_import_that_was_acknowledged_and_is_not_there_is_found() {
     let mut fake = Fake::new();
