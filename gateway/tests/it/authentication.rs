@@ -100,6 +100,7 @@ async fn who_fails_too_often_has_to_wait_and_others_do_not() {
     let world = World::with(|settings| settings.authentication_failures.max = 5).await;
     let user = world.user("user01").await;
     user.client.current_user().await.unwrap();
+    user.client.current_user().await.unwrap();
     let wrong = world.client("wrong");
     let mut kinds = Vec::new();
     for _ in 0..8 {
