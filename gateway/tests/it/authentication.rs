@@ -4,7 +4,7 @@ use gateway_client::ErrorKind;
 use gateway_client::api::Visibility;
 use reqwest::StatusCode;
 
-use crate::host::{ADMIN_TOKEN, Fill, World, assert_kind};
+use crate::host::{ADMIN_TOKEN, Fill, World, assert_kind, wait_until};
 
 async fn status(world: &World, path: &str, authorization: Option<&str>) -> StatusCode {
     let mut request = reqwest::Client::new().get(world.url(path));
@@ -100,6 +100,7 @@ async fn who_fails_too_often_has_to_wait_and_others_do_not() {
     let world = World::with(|settings| settings.authentication_failures.max = 5).await;
     let user = world.user("user01").await;
     user.client.current_user().await.unwrap();
+    user.client.current_user().await.unwrap();
     let wrong = world.client("wrong");
     let mut kinds = Vec::new();
     for _ in 0..8 {
@@ -111,4 +112,52 @@ async fn who_fails_too_often_has_to_wait_and_others_do_not() {
     user.client.current_user().await.unwrap();
     world.admin().stores().await.unwrap();
     world.anonymous().version().await.unwrap();
+}
+
+/// Field case AP-10: a token in the query came into the log of requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_comes_into_the_log() {
+    let world = World::new().await;
+    let user = world.user("user01").await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let log = world.directory().join("log");
+    let mut gateway = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .env("DM_GATEWAY__ADMIN_TOKEN", ADMIN_TOKEN)
+        .env("DM_GATEWAY__CONFIGSTORE_URL", world.configstore.url())
+        .env("DM_GATEWAY__RUNSERVICE_URL", world.runservice.url())
+        .env(
+            "DM_GATEWAY__WEB__LISTEN_ADDRESS",
+            format!("127.0.0.1:{port}"),
+        )
+        .env("DM_GATEWAY__DEBUG", "true")
+        .stderr(std::fs::File::create(&log).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let url = format!("http://127.0.0.1:{port}/api/v1alpha");
+    let ask = async |path: &str| {
+        let answer = reqwest::get(format!("{url}{path}")).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    wait_until("the program answers", async || ask("/version").await).await;
+    let path = format!("/user?access_token=token%20{}", user.token);
+    assert!(ask(&path).await);
+    assert!(!ask("/user?access_token=token%20wrongtoken").await);
+    wait_until("the requests are in the log", async || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .matches("/api/v1alpha/user")
+            .count()
+            >= 2
+    })
+    .await;
+    gateway.kill().await.unwrap();
+    let log = std::fs::read_to_string(&log).unwrap();
+    for secret in [user.token.as_str(), "wrongtoken", ADMIN_TOKEN] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }

@@ -356,6 +356,7 @@ async fn runs(world: &World, user: &Client) {
     );
     assert_eq!(user.run(of, 3).await.unwrap().phase, RunPhase::Cancelled);
     user.stop_run(of, 2).await.unwrap();
+    let executor = Executor::start(world, "").await;
     let filter = RunsFilter {
         phases: vec![RunPhase::Cancelled, RunPhase::Finished],
         subgroup: "branch/main".to_owned(),
@@ -367,6 +368,8 @@ async fn runs(world: &World, user: &Client) {
         user.runs(of, &filter).await.unwrap().len() == 3
     })
     .await;
+    drop(executor);
+    assert_eq!(user.run(of, 2).await.unwrap().result, RunResult::Stopped);
     assert!(
         user.badge(path, Some("main"))
             .await

@@ -125,8 +125,8 @@ async fn work(client: Client, executor: runservice::api::Executor, log: Log) {
 fn status(task: &ExecutorTask, log: &Log) -> ExecutorTaskStatus {
     let now = Some("2026-01-02T03:04:05Z".parse().unwrap());
     let (phase, end_time, exit_status) = match log {
-        Log::Whole(_) => (ExecutorTaskPhase::Success, now, Some(0)),
         _ if task.spec.stop => (ExecutorTaskPhase::Stopped, now, None),
+        Log::Whole(_) => (ExecutorTaskPhase::Success, now, Some(0)),
         _ => (ExecutorTaskPhase::Running, None, None),
     };
     let step = |phase, end_time, exit_status| ExecutorTaskStepStatus {

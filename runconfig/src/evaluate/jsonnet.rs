@@ -95,16 +95,8 @@ mod tests {
             ("{\n  a: ]\n}", "line 2: ", "syntax error"),
             ("{\n  a: error 'x',\n}", "line 2: ", "runtime error: x"),
             ("local a = {};\n\na.b", "line 3: ", "no such field: b"),
-            (
-                "{\n  a: import '/etc/hostname',\n}",
-                "",
-                "not supported",
-            ),
-            (
-                "{\n  a: importstr '/etc/hostname',\n}",
-                "",
-                "not supported",
-            ),
+            ("{\n  a: import '/etc/hostname',\n}", "", "not supported"),
+            ("{\n  a: importstr '/etc/hostname',\n}", "", "not supported"),
             (
                 "local f(n) = f(n + 1) + 1;\nf(0)",
                 "line ",

@@ -225,6 +225,31 @@ fn conditions_decide_about_runs_and_tasks() {
     }
 }
 
+/// Field case CI-22: builds of tags and pull requests were matched by rules for branches.
+#[test]
+fn only_the_rule_for_what_a_run_is_made_for_counts_and_the_one_for_references() {
+    let definition = parse(
+        "runs: [{name: branch, when: {branch: x}}, {name: tag, when: {tag: x}}, {name: ref, when: {ref: refs/x}}, \
+         {name: other, when: {branch: y, tag: y, ref: refs/y}}]",
+    )
+    .unwrap();
+    for (ref_type, expected) in [
+        (RefType::Branch, ["branch", "ref"].as_slice()),
+        (RefType::Tag, &["tag", "ref"]),
+        (RefType::PullRequest, &["ref"]),
+    ] {
+        let context = Context {
+            reference: "refs/x".to_owned(),
+            branch: "x".to_owned(),
+            tag: "x".to_owned(),
+            ..Context::new(ref_type)
+        };
+        let runs = definition.runs.iter().filter(|run| run.applies(&context));
+        let runs: Vec<&str> = runs.map(|run| run.name.as_str()).collect();
+        assert_eq!(runs, expected, "{ref_type:?}");
+    }
+}
+
 #[test]
 fn a_clone_is_a_script() {
     let content = format!(
