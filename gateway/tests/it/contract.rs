@@ -230,19 +230,13 @@ async fn groups_and_projects(user: &Client) {
 }
 
 async fn values(user: &Client, of: ValuesOf<'_>) {
-    let secret = user
-        .create_secret(of, &secret_request("s0", "k", "v"))
-        .await
-        .unwrap();
-    let secret = user
-        .update_secret(of, "s0", &secret_request("s1", "k", "w"))
-        .await
-        .map(|updated| {
-            assert_eq!(updated.id, secret.id);
-            updated
-        });
+    let made = secret_request("s0", "k", "v");
+    let made = user.create_secret(of, &made).await.unwrap();
+    let renamed = secret_request("s1", "k", "w");
+    let secret = user.update_secret(of, "s0", &renamed).await.unwrap();
+    assert_eq!(secret.id, made.id);
     let listed = ListOptions::default();
-    assert_eq!(user.secrets(of, listed).await.unwrap(), [secret.unwrap()]);
+    assert_eq!(user.secrets(of, listed).await.unwrap(), [secret]);
     user.create_variable(of, &variable_request("v0", "s1", "k"))
         .await
         .unwrap();
