@@ -230,7 +230,7 @@ fn conditions_decide_about_runs_and_tasks() {
 fn only_the_rule_for_what_a_run_is_made_for_counts_and_the_one_for_references() {
     let definition = parse(
         "runs: [{name: branch, when: {branch: x}}, {name: tag, when: {tag: x}}, {name: ref, when: {ref: refs/x}}, \
-         {name: other, when: {branch: y, tag: y, ref: refs/y}}]",
+         {name: other, when: {branch: z, tag: z, ref: refs/z}}]",
     )
     .unwrap();
     for (ref_type, expected) in [
