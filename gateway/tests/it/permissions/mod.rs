@@ -5,78 +5,93 @@
 
 mod table;
 
-use gateway_client::api::{DefinitionFormat, MemberRole, UserCreateRunRequest, Visibility};
-use gateway_client::{RunsOf, ValuesOf};
+use gateway_client::api::{
+    CreateRemoteSourceRequest, CreateUserRequest, CreateUserTokenRequest, DefinitionFormat,
+    MemberRole, UserCreateRunRequest, Visibility,
+};
+use gateway_client::{Client, RunsOf, ValuesOf};
 use reqwest::Method;
 
 use crate::host::{
-    ADMIN_TOKEN, Fill, World, definition, one_run, run_request, secret_request, variable_request,
+    ADMIN_TOKEN, Fill, World, definition, group_request, one_run, project_request, run_request,
+    secret_request, variable_request,
 };
 
-/// What is there before each request. What was deleted is made again.
-async fn fill(world: &World) {
-    let admin = world.admin();
-    // What is there already is refused.
+const GROUP: ValuesOf<'static> = ValuesOf::ProjectGroup("org/private/group01");
+const PROJECT: ValuesOf<'static> = ValuesOf::Project("org/private/group01/project01");
+
+/// What is always there.
+async fn fill(admin: &Client) {
     for (org, visibility) in [
         ("private", Visibility::Private),
         ("public", Visibility::Public),
-        ("gone", Visibility::Private),
     ] {
-        let request = gateway_client::api::CreateOrgRequest {
-            name: org.to_owned(),
-            visibility: Some(visibility),
-        };
-        let _ = admin.create_org(&request).await;
-        for (user, role) in [("owner", MemberRole::Owner), ("member", MemberRole::Member)] {
-            admin.add_member(org, user, role).await;
-        }
+        add_org(admin, org, visibility).await;
     }
     admin
-        .add_member("private", "passing", MemberRole::Member)
+        .add_group("org/private", "group01", Visibility::Private)
         .await;
-    let groups = [("org/private", "group01"), ("org/private/group01", "gone")];
-    for (parent, name) in groups {
-        let request = crate::host::group_request(parent, name, Visibility::Private);
-        let _ = admin.create_project_group(&request).await;
-    }
     for (parent, name, visibility) in [
         ("org/private/group01", "project01", Visibility::Private),
-        ("org/private/group01", "gone01", Visibility::Private),
         ("org/public", "project02", Visibility::Public),
     ] {
-        let request = crate::host::project_request(parent, name, visibility);
-        let _ = admin.create_project(&request).await;
+        admin.add_project(parent, name, visibility).await;
     }
-    for of in [
-        ValuesOf::Project("org/private/group01/project01"),
-        ValuesOf::ProjectGroup("org/private/group01"),
-    ] {
-        for name in ["s1", "gone"] {
-            let _ = admin
-                .create_secret(of, &secret_request(name, "k", "v"))
-                .await;
-            let _ = admin
-                .create_variable(of, &variable_request(name, "s1", "k"))
-                .await;
-        }
+    for of in [GROUP, PROJECT] {
+        let secret = secret_request("s1", "k", "v");
+        admin.create_secret(of, &secret).await.unwrap();
+        let variable = variable_request("s1", "s1", "k");
+        admin.create_variable(of, &variable).await.unwrap();
     }
-    let request = gateway_client::api::CreateUserRequest {
+    admin
+        .create_remote_source(&source_request("rs01"))
+        .await
+        .unwrap();
+    fill_again(admin).await;
+}
+
+async fn add_org(admin: &Client, name: &str, visibility: Visibility) {
+    admin.add_org(name, visibility).await;
+    for (user, role) in [("owner", MemberRole::Owner), ("member", MemberRole::Member)] {
+        admin.add_member(name, user, role).await;
+    }
+}
+
+/// What requests delete. What is there already is refused.
+async fn fill_again(admin: &Client) {
+    if admin.org("gone").await.is_err() {
+        add_org(admin, "gone", Visibility::Private).await;
+    }
+    let role = MemberRole::Member;
+    let _ = admin.add_org_member("private", "passing", role).await;
+    let group = group_request("org/private/group01", "gone", Visibility::Private);
+    let _ = admin.create_project_group(&group).await;
+    let project = project_request("org/private/group01", "gone01", Visibility::Private);
+    let _ = admin.create_project(&project).await;
+    for of in [GROUP, PROJECT] {
+        let secret = secret_request("gone", "k", "v");
+        let _ = admin.create_secret(of, &secret).await;
+        let variable = variable_request("gone", "s1", "k");
+        let _ = admin.create_variable(of, &variable).await;
+    }
+    let user = CreateUserRequest {
         username: "gone".to_owned(),
     };
-    let _ = admin.create_user(&request).await;
-    let request = gateway_client::api::CreateUserTokenRequest {
+    let _ = admin.create_user(&user).await;
+    let token = CreateUserTokenRequest {
         token_name: "gone".to_owned(),
     };
-    let _ = admin.create_token("owner", &request).await;
-    for name in ["rs01", "gone"] {
-        let request = gateway_client::api::CreateRemoteSourceRequest {
-            name: name.to_owned(),
-            apiurl: "https://git.example.com".to_owned(),
-            kind: "gitea".to_owned(),
-            auth_type: "password".to_owned(),
-            ..Default::default()
-        };
-        let _ = admin.create_remote_source(&request).await;
+    let _ = admin.create_token("owner", &token).await;
+    let _ = admin.create_remote_source(&source_request("gone")).await;
+}
+
+fn source_request(name: &str) -> CreateRemoteSourceRequest {
+    CreateRemoteSourceRequest {
+        name: name.to_owned(),
+        apiurl: "https://git.example.com".to_owned(),
+        kind: "gitea".to_owned(),
+        auth_type: "password".to_owned(),
+        ..Default::default()
     }
 }
 
@@ -91,7 +106,8 @@ async fn each_role_may_do_what_the_table_says_on_each_route() {
         }
     }
     tokens.push(Some(ADMIN_TOKEN.to_owned()));
-    fill(&world).await;
+    let admin = world.admin();
+    fill(&admin).await;
     let owner = world.client(tokens[4].as_ref().unwrap());
     let request = run_request(DefinitionFormat::Yaml, &one_run("r"));
     let mut tasks = std::collections::HashMap::new();
@@ -138,7 +154,7 @@ async fn each_role_may_do_what_the_table_says_on_each_route() {
                 ));
             }
             if status.is_success() && row.method == Method::DELETE {
-                fill(&world).await;
+                fill_again(&admin).await;
             }
         }
     }
