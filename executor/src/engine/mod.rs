@@ -82,18 +82,31 @@ impl Engine {
         let data = tokio::task::spawn_blocking(move || DataDirectory::open(&data_dir)).await;
         let data = data.map_err(Error::internal)??;
         let driver = driver::driver(settings, &data)?;
+        let figures = Figures::new(context.metrics())?;
+        let instance = context.instance().to_owned();
+        Engine::start_with(settings, address, instance, figures, data, driver).await
+    }
+
+    async fn start_with(
+        settings: &Settings,
+        address: SocketAddr,
+        instance: String,
+        figures: Figures,
+        data: DataDirectory,
+        driver: Arc<dyn Driver>,
+    ) -> Result<Engine, Error> {
         let stale = driver.remove_all().await;
         stale.map_err(|cause| Error::internal(cause.to_string()))?;
         let engine = Engine {
             inner: Arc::new(Inner {
                 settings: settings.executor.clone(),
-                instance: context.instance().to_owned(),
+                instance,
                 listen_url: link::listen_url(settings, address)?,
                 client: link::client(&settings.executor)?,
                 data,
                 driver,
                 table: Table::default(),
-                figures: Figures::new(context.metrics())?,
+                figures,
                 runtime: Handle::current(),
                 reports: Semaphore::new(REPORTS_MAX),
                 look: Notify::new(),
@@ -301,3 +314,6 @@ impl Engine {
 fn is_unknown(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound
 }
+
+#[cfg(test)]
+mod tests;
