@@ -26,7 +26,7 @@ fn entries() -> Vec<DataFileEntry> {
 fn every_other_request_waits() -> Arc<ThrottlingStore> {
     let requests = AtomicU64::new(0);
     let sleep = move |_| {
-        let waits = requests.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        let waits = requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         Box::pin(async move {
             if waits {
                 tokio::task::yield_now().await;

@@ -15,14 +15,15 @@ const PREFIX: &str = "/dm";
 
 /// Jobs run only when they are asked for; what is known and what is kept grows old soon.
 fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.maintain = false;
-    settings.file_retention = Duration::ZERO;
-    settings.wal_retention = Duration::ZERO;
-    settings.head_confirm_max = Duration::from_millis(100);
-    settings.probe_interval_max = Duration::from_millis(25);
-    settings.flush_interval = Duration::from_millis(20);
-    settings
+    Settings {
+        maintain: false,
+        file_retention: Duration::ZERO,
+        wal_retention: Duration::ZERO,
+        head_confirm_max: Duration::from_millis(100),
+        probe_interval_max: Duration::from_millis(25),
+        flush_interval: Duration::from_millis(20),
+        ..Settings::default()
+    }
 }
 
 async fn wait_until_flushed(process: &SimulatedEnvironment, store: &DataManager) {
