@@ -69,7 +69,7 @@ fn what_is_no_definition_is_told_with_line_and_key() {
         ),
         (
             "runs: [",
-            "line 2: this is no YAML: while parsing a node, did not find expected node content",
+            "line 1: this is no YAML: while parsing a node, did not find expected node content",
         ),
     ] {
         let found = faults(content);
