@@ -59,9 +59,10 @@ impl Supervised<'_> {
             };
             let copied = match copied {
                 Some(copied) => copied,
+                // A log that lacks its end is not to be taken for a whole one.
                 None => tokio::time::timeout(REST_TIMEOUT, copying)
                     .await
-                    .unwrap_or(Ok(())),
+                    .unwrap_or_else(|_| Err(late())),
             };
             (copied, ended)
         };
@@ -134,6 +135,11 @@ impl Supervised<'_> {
             ))
         })
     }
+}
+
+fn late() -> std::io::Error {
+    let message = format!("the rest of the output was not there within {REST_TIMEOUT:?}");
+    std::io::Error::new(std::io::ErrorKind::TimedOut, message)
 }
 
 async fn either(one: &CancellationToken, other: &CancellationToken) {
