@@ -10,6 +10,8 @@ use crate::commands::{
     ConfigstoreArgs, ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term,
 };
 use crate::etcd::EtcdArgs;
+#[cfg(feature = "serve")]
+use crate::serve::ServeArgs;
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
@@ -138,6 +140,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ")]
         from: Option<u64>,
     },
+    /// Serve everything in one process, or the services that a configuration file describes, until stopped
+    ///
+    /// Without a file configstore, runservice, executor and gateway are served, all data is in ./data, and nothing can be
+    /// reached from another machine. The first start makes the user demo and a project to look at. Variables of the
+    /// environment like DM_GATEWAY__WEB__LISTEN_ADDRESS come between the flags and the file.
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Operate the store of a configstore, as its configuration describes it
     Configstore(ConfigstoreArgs),
     /// Write what only the log holds to data files, so that opening replays less
@@ -219,4 +228,15 @@ pub(crate) enum Command {
         #[arg(value_name = "TYPE")]
         data_type: String,
     },
+}
+
+impl Command {
+    /// Whether it starts to write log lines by itself, since its configuration says which.
+    pub(crate) fn starts_logging(&self) -> bool {
+        match self {
+            #[cfg(feature = "serve")]
+            Command::Serve(_) => true,
+            _ => false,
+        }
+    }
 }

@@ -11,6 +11,8 @@ mod exit;
 mod open;
 mod output;
 mod progress;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::process::ExitCode;
 
@@ -20,8 +22,13 @@ use clap::Parser;
 use crate::cli::Cli;
 
 fn main() -> ExitCode {
+    // Before there is a thread, or anything is read.
+    #[cfg(feature = "serve")]
+    serve::become_child_if_asked();
     let cli = Cli::parse();
-    start_logging(cli.verbose);
+    if !cli.command.starts_logging() {
+        start_logging(cli.verbose);
+    }
     exit::report(run(cli))
 }
 
