@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
 use datamanager::LogKind;
 
 use crate::commands::{
     ConfigstoreArgs, ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term,
 };
 use crate::etcd::EtcdArgs;
+use crate::remote::RemoteCommand;
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
 
-/// Operate a datamanager store.
+/// Operate a datamanager store, and ask a gateway about projects and runs.
 ///
 /// Data goes to standard output, everything else to standard error.
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found.
@@ -219,4 +221,10 @@ pub(crate) enum Command {
         #[arg(value_name = "TYPE")]
         data_type: String,
     },
+    #[command(flatten)]
+    Remote(RemoteCommand),
+    /// Print a script that completes commands in a shell
+    ///
+    /// For bash: source <(dm completions bash)
+    Completions { shell: Shell },
 }

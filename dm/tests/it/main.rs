@@ -16,5 +16,7 @@ mod indexes;
 mod load;
 mod maintenance;
 mod memory;
+#[cfg(feature = "serve")]
+mod remote;
 mod transfer;
 mod usage;

@@ -40,18 +40,18 @@ impl Place {
 
     /// Starts a command whose input stays open.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = command(&self.store(), arguments).spawn().unwrap();
-        Running {
-            input: child.stdin.take(),
-            lines: BufReader::new(child.stdout.take().unwrap()).lines(),
-            child,
-        }
+        Running::start(&mut command(&self.store(), arguments))
     }
 }
 
 /// Runs the command on the store in `store` to its end.
 pub(crate) fn run<S: AsRef<OsStr>>(store: &Path, arguments: &[S], input: &[u8]) -> Ran {
-    let mut child = command(store, arguments).spawn().unwrap();
+    run_to_end(&mut command(store, arguments), input)
+}
+
+/// Runs a command with this input to its end.
+pub(crate) fn run_to_end(command: &mut Command, input: &[u8]) -> Ran {
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         // It may end before it has read everything.
@@ -61,7 +61,8 @@ pub(crate) fn run<S: AsRef<OsStr>>(store: &Path, arguments: &[S], input: &[u8]) 
     Ran { output }
 }
 
-fn command<S: AsRef<OsStr>>(store: &Path, arguments: &[S]) -> Command {
+/// The command on the store in `store`, which is not started yet.
+pub(crate) fn command<S: AsRef<OsStr>>(store: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dm"));
     command
         .args(arguments)
@@ -130,6 +131,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        let mut child = command.spawn().unwrap();
+        Running {
+            input: child.stdin.take(),
+            lines: BufReader::new(child.stdout.take().unwrap()).lines(),
+            child,
+        }
+    }
+
     pub(crate) fn write(&mut self, input: &[u8]) {
         self.input.as_mut().unwrap().write_all(input).unwrap();
     }

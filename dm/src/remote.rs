@@ -1,0 +1,65 @@
+//! Commands that ask a gateway: runs, projects, users, organizations, secrets and variables.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `session` | which gateway, which token, and where the answer is printed |
+//! | `failure` | what a failure means, and what to do about it |
+//! | `table`, `words` | tables; times, durations and states in words |
+//! | `input` | files and standard input; `definition`: run definitions |
+//! | `run` | runs, their logs, and what is done with them |
+//! | all others | a noun each |
+
+mod definition;
+mod failure;
+mod input;
+mod paging;
+mod run;
+mod session;
+mod table;
+mod user;
+mod words;
+
+use clap::{Args, Subcommand};
+
+use crate::output::Output;
+
+use session::{GatewayArgs, Session};
+
+/// A noun, and what is done with it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RemoteCommand {
+    /// Start runs, look at them and their logs, and act on them
+    Run(Noun<run::RunAction>),
+    /// Make, show and delete users, and their tokens
+    User(Noun<user::UserAction>),
+}
+
+/// What is done, and at which gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Noun<A: Subcommand> {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+
+    #[command(subcommand)]
+    action: A,
+}
+
+/// Runs a command of a gateway to its end.
+pub(crate) async fn run(command: RemoteCommand, output: Output) -> anyhow::Result<()> {
+    match command {
+        RemoteCommand::Run(noun) => noun.run(output, run::run).await,
+        RemoteCommand::User(noun) => noun.run(output, user::run).await,
+    }
+}
+
+impl<A: Subcommand> Noun<A> {
+    async fn run(
+        self,
+        output: Output,
+        act: impl AsyncFnOnce(&mut Session, A) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut session = Session::begin(&self.gateway, output)?;
+        let result = act(&mut session, self.action).await;
+        session.end(result)
+    }
+}

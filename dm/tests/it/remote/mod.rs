@@ -1,0 +1,4 @@
+//! Commands that ask a gateway: the real binary, and real services and an executor in the test's own process.
+
+mod host;
+mod runs;
