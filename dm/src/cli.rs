@@ -40,6 +40,7 @@ pub(crate) struct Cli {
 
 /// Which store.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
     /// Where the store is: file:///absolute/path, file://./relative/path, a bare path, or s3://, gs://, az:// with
     /// bucket and path. Writing makes it if the place is empty

@@ -6,6 +6,9 @@ use super::input::chain;
 use super::session::TokenSource;
 use crate::exit::Reason;
 
+/// What the gateway calls it, with status 400, when something is not there that a request names.
+const UNKNOWN_REFERENCE: &str = "unknown_reference";
+
 /// An error with what to do about it, if it is one of the gateway.
 pub(super) fn explain(error: anyhow::Error, gateway: &str, token: &TokenSource) -> anyhow::Error {
     let Some(cause) = error.downcast_ref::<Error>() else {
@@ -23,6 +26,7 @@ pub(super) fn explain(error: anyhow::Error, gateway: &str, token: &TokenSource) 
             "{message}: what answers at {gateway} seems to be no gateway; --gateway or DM_GATEWAY names another one"
         )),
         ErrorKind::NotFound => Reason::not_found(message),
+        _ if cause.code() == UNKNOWN_REFERENCE => Reason::not_found(message),
         ErrorKind::Unavailable if !answered => Reason::failed(format!(
             "no gateway answers at {gateway}: {message}; is it running there? --gateway or DM_GATEWAY names another one"
         )),

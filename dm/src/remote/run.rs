@@ -26,7 +26,7 @@ pub(crate) enum RunAction {
     Get(list::GetArgs),
     /// Print the log of a run, of a task or of a step
     ///
-    /// Logs are printed as they are, byte for byte. In the log of a run of several tasks each line begins with the name of
+    /// Logs are printed as they are, byte for byte; that of the preparations only if they have failed, or with --setup. In the log of a run of several tasks each line begins with the name of
     /// its task. With --json {"task","step","line"} each, or "line_base64" where the line is no text; "step" is "setup" for
     /// the preparations.
     Logs(logs::LogsArgs),

@@ -14,7 +14,6 @@ use super::table::Table;
 use crate::exit::Reason;
 use crate::output::{Output, note, printable};
 
-const GATEWAY: &str = "Gateway";
 const TOKEN_VARIABLE: &str = "DM_TOKEN";
 /// Bytes of a file with a token, and of one with certificates.
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;
@@ -22,6 +21,7 @@ const CERTIFICATES_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Which gateway, and who asks.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Gateway")]
 pub(crate) struct GatewayArgs {
     /// Where the gateway is
     #[arg(
@@ -29,17 +29,16 @@ pub(crate) struct GatewayArgs {
         global = true,
         value_name = "URL",
         env = "DM_GATEWAY",
-        default_value = "http://127.0.0.1:8000",
-        help_heading = GATEWAY
+        default_value = "http://127.0.0.1:8000"
     )]
     gateway: String,
 
     /// The file with the token to show; without it the token is that in the environment variable DM_TOKEN
-    #[arg(long, global = true, value_name = "FILE", help_heading = GATEWAY)]
+    #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
     /// Certificates (PEM) that are trusted beside those of the system
-    #[arg(long, global = true, value_name = "FILE", env = "DM_GATEWAY_CA", help_heading = GATEWAY)]
+    #[arg(long, global = true, value_name = "FILE", env = "DM_GATEWAY_CA")]
     gateway_ca: Option<PathBuf>,
 }
 

@@ -1,5 +1,6 @@
 //! Times, durations and states, in words for people.
 
+use clap::ValueEnum;
 use gateway_client::api::{RunPhase, RunResult, Visibility};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -49,6 +50,22 @@ pub(super) fn is_over(phase: &RunPhase) -> bool {
         phase,
         RunPhase::SetupError | RunPhase::Cancelled | RunPhase::Finished
     )
+}
+
+/// Who can see something, on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum VisibilityArg {
+    Public,
+    Private,
+}
+
+impl From<VisibilityArg> for Visibility {
+    fn from(visibility: VisibilityArg) -> Visibility {
+        match visibility {
+            VisibilityArg::Public => Visibility::Public,
+            VisibilityArg::Private => Visibility::Private,
+        }
+    }
 }
 
 pub(super) fn visibility(visibility: &Option<Visibility>) -> String {

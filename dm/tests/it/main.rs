@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod beside_a_writer;
+mod completions;
 mod crash;
 mod damage;
 mod entries;

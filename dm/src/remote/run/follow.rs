@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use gateway_client::api::{RunResponse, RunTaskResponse, RunTaskStatus};
+use gateway_client::api::{RunResponse, RunTaskResponse, RunTaskStatus, RunTaskSummaryResponse};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -58,20 +58,22 @@ pub(super) async fn follow_run(
     let names = run.tasks.values().map(|task| task.name.as_str());
     let mut printer = Printer::new(&session.output, names);
     let owner = Arc::new(owner.clone());
-    let mut followers: JoinSet<Result<RunTaskResponse, Ended>> = JoinSet::new();
-    let mut told = Told::default();
+    let mut followers: JoinSet<Result<(String, RunTaskResponse), Ended>> = JoinSet::new();
+    let mut tasks = Tasks::default();
     let mut patience = Patience::default();
     loop {
-        for id in told.begun(&run, &owner) {
+        tasks.look(&run, &owner);
+        for task in tasks.next(&run) {
             let logs = TaskLogs {
                 client: client.clone(),
                 owner: owner.clone(),
                 run: number,
-                name: run.tasks[&id].name.as_str().into(),
-                id,
+                id: task.id.clone(),
+                name: task.name.as_str().into(),
                 sender: sender.clone(),
             };
-            followers.spawn(logs.follow());
+            let id = task.id.clone();
+            followers.spawn(async move { Ok((id, logs.follow().await?)) });
         }
         if is_over(&run.phase) && followers.is_empty() {
             break;
@@ -89,11 +91,12 @@ pub(super) async fn follow_run(
                 }
                 Some(ended) = followers.join_next() => {
                     match ended.context("a log cannot be followed")? {
-                        Ok(task) => tell_end(&task),
+                        Ok((id, task)) => tasks.end(id, &task),
                         Err(Ended::Failed(error)) => return Err(error.into()),
                         // The receiver is still there.
                         Err(Ended::Gone) => {}
                     }
+                    break;
                 }
                 () = sleep_until(next_look) => break,
             }
@@ -113,24 +116,36 @@ pub(super) async fn follow_run(
     Ok(run)
 }
 
-/// What was told about the tasks of a run.
+/// The tasks of a run, by their ids, as far as something was told of them.
+#[derive(Default)]
+struct Tasks {
+    told: HashMap<String, Told>,
+}
+
+/// What was told about a task.
 #[derive(Default)]
 struct Told {
-    tasks: HashMap<String, Task>,
-}
-
-#[derive(Default)]
-struct Task {
     waits: bool,
-    begun: bool,
+    log: Log,
 }
 
-impl Told {
-    /// Tells what has changed, and gives the tasks that have begun.
-    fn begun(&mut self, run: &RunResponse, owner: &Owner) -> Vec<String> {
-        let mut begun = Vec::new();
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Log {
+    /// The task has not begun.
+    #[default]
+    None,
+    /// It has begun, and its log is not followed yet.
+    Begun,
+    Followed,
+    /// There is no more of it.
+    Over,
+}
+
+impl Tasks {
+    /// Tells what has changed.
+    fn look(&mut self, run: &RunResponse, owner: &Owner) {
         for task in tasks_in_order(run) {
-            let told = self.tasks.entry(task.id.clone()).or_default();
+            let told = self.told.entry(task.id.clone()).or_default();
             if task.waiting_approval && !told.waits {
                 told.waits = true;
                 let options = owner.options();
@@ -139,22 +154,43 @@ impl Told {
                     task.name, run.number, task.name
                 ));
             }
-            if told.begun || task.status == RunTaskStatus::NotStarted {
+            if told.log != Log::None || task.status == RunTaskStatus::NotStarted {
                 continue;
             }
-            told.begun = true;
             // One that was never executed has no log.
-            match task.start_time.is_none() && has_ended(&task.status) {
-                true => note(format!("{}: {}", task.name, task.status)),
-                false => begun.push(task.id.clone()),
+            told.log = match task.start_time.is_none() && has_ended(&task.status) {
+                true => {
+                    note(format!("{}: {}", task.name, task.status));
+                    Log::Over
+                }
+                false => Log::Begun,
+            };
+        }
+    }
+
+    /// The tasks whose logs are to be followed now. That of a task comes behind those of all that it depends on.
+    fn next<'a>(&mut self, run: &'a RunResponse) -> Vec<&'a RunTaskSummaryResponse> {
+        let mut next = Vec::new();
+        for task in tasks_in_order(run) {
+            let log = |id: &String| self.told.get(id).map(|told| told.log);
+            let is_coming = |id: &String| matches!(log(id), Some(Log::Begun | Log::Followed));
+            if log(&task.id) == Some(Log::Begun) && !task.depends.keys().any(is_coming) {
+                next.push(task);
             }
         }
-        begun
+        for task in &next {
+            if let Some(told) = self.told.get_mut(&task.id) {
+                told.log = Log::Followed;
+            }
+        }
+        next
     }
-}
 
-fn tell_end(task: &RunTaskResponse) {
-    let took = took(task.start_time, task.end_time);
-    let message = format!("{}: {} {took}", task.name, task.status);
-    note(message.trim_end());
+    /// There is no more of the log of a task, which tells what has become of the task.
+    fn end(&mut self, id: String, task: &RunTaskResponse) {
+        self.told.entry(id).or_default().log = Log::Over;
+        let took = took(task.start_time, task.end_time);
+        let message = format!("{}: {} {took}", task.name, task.status);
+        note(message.trim_end());
+    }
 }

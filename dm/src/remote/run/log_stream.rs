@@ -95,16 +95,29 @@ impl Patience {
 }
 
 impl TaskLogs {
-    /// Reads the logs of all steps as far as they are there. Returns the task as it was before.
-    pub(super) async fn read(self) -> Result<RunTaskResponse, Ended> {
+    /// Reads the logs of all steps as far as they are there.
+    pub(super) async fn read(self) -> Result<(), Ended> {
         let task = self.task().await?;
+        self.read_failed_setup(&task).await?;
         for step in steps(&task) {
-            match self.read_step(step, &mut 0, false).await {
-                Err(Ended::Failed(error)) if error.kind() == ErrorKind::NotFound => {}
-                result => result?,
-            }
+            self.read_what_is_there(step).await?;
         }
-        Ok(task)
+        Ok(())
+    }
+
+    /// The log of the preparations tells why they have failed. Otherwise it is of no interest.
+    async fn read_failed_setup(&self, task: &RunTaskResponse) -> Result<(), Ended> {
+        match task.setup_step.phase {
+            StepPhase::Failed => self.read_what_is_there(LogStep::Setup).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_what_is_there(&self, step: LogStep) -> Result<(), Ended> {
+        match self.read_step(step, &mut 0, false).await {
+            Err(Ended::Failed(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     /// Reads the logs of all steps as they come, until the task has ended. Returns it as it is then.
@@ -116,7 +129,9 @@ impl TaskLogs {
         // The last step is over a moment before its task.
         loop {
             let task = self.task().await?;
-            if has_ended(&task.status) {
+            // One whose status is not known here is over when it has an end.
+            if has_ended(&task.status) || task.end_time.is_some() {
+                self.read_failed_setup(&task).await?;
                 return Ok(task);
             }
             sleep(LOOK_INTERVAL).await;
@@ -209,10 +224,9 @@ impl TaskLogs {
     }
 }
 
-/// All that has a log in a task.
 fn steps(task: &RunTaskResponse) -> impl Iterator<Item = LogStep> + use<> {
     let steps = u32::try_from(task.steps.len()).unwrap_or(u32::MAX);
-    std::iter::once(LogStep::Setup).chain((0..steps).map(LogStep::Step))
+    (0..steps).map(LogStep::Step)
 }
 
 /// Whether nothing more becomes of a task.

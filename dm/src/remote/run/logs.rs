@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use gateway_client::LogStep;
-use gateway_client::api::RunResponse;
+use gateway_client::api::RunTaskSummaryResponse;
 use serde_json::json;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::JoinHandle;
@@ -80,16 +80,13 @@ pub(super) async fn logs(session: &mut Session, args: LogsArgs) -> anyhow::Resul
     }
     let run = session.client.run(owner.runs(), args.run).await?;
     let tasks = match &args.task {
-        Some(task) => vec![find_task(&run, task)?.id.clone()],
-        None => tasks_in_order(&run)
-            .into_iter()
-            .map(|task| task.id.clone())
-            .collect(),
+        Some(task) => vec![find_task(&run, task)?],
+        None => tasks_in_order(&run),
     };
-    let names = tasks.iter().map(|id| run.tasks[id].name.as_str());
+    let names = tasks.iter().map(|task| task.name.as_str());
     let mut printer = Printer::new(&session.output, names);
     let (sender, mut receiver) = mpsc::channel(PIECES_MAX);
-    let tasks = logs_of(session, owner, &run, tasks, sender);
+    let tasks = logs_of(session, owner, args.run, &tasks, sender);
     let reading: JoinHandle<Result<(), Ended>> =
         tokio::spawn(read(tasks, args.part.step(), args.follow));
     printer
@@ -104,17 +101,17 @@ pub(super) async fn logs(session: &mut Session, args: LogsArgs) -> anyhow::Resul
 fn logs_of(
     session: &Session,
     owner: Owner,
-    run: &RunResponse,
-    tasks: Vec<String>,
+    run: u64,
+    tasks: &[&RunTaskSummaryResponse],
     sender: Sender<Piece>,
 ) -> Vec<TaskLogs> {
     let owner = Arc::new(owner);
-    let logs = tasks.into_iter().map(|id| TaskLogs {
+    let logs = tasks.iter().map(|task| TaskLogs {
         client: session.client.clone(),
         owner: owner.clone(),
-        run: run.number,
-        name: run.tasks[&id].name.as_str().into(),
-        id,
+        run,
+        id: task.id.clone(),
+        name: task.name.as_str().into(),
         sender: sender.clone(),
     });
     logs.collect()
@@ -127,7 +124,7 @@ async fn read(tasks: Vec<TaskLogs>, step: Option<LogStep>, follow: bool) -> Resu
             (Some(step), true) => task.follow_step(step).await?,
             (Some(step), false) => task.read_step(step, &mut 0, false).await?,
             (None, true) => task.follow().await.map(drop)?,
-            (None, false) => task.read().await.map(drop)?,
+            (None, false) => task.read().await?,
         }
     }
     Ok(())

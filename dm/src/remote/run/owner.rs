@@ -30,6 +30,10 @@ impl OwnerArgs {
         self.project.as_deref()
     }
 
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     pub(super) async fn find(&self, client: &Client) -> anyhow::Result<Owner> {
         match (&self.project, &self.user) {
             (Some(project), _) => Ok(Owner::Project(project.clone())),

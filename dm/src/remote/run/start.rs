@@ -12,7 +12,7 @@ use super::super::definition::DefinitionArgs;
 use super::super::input::{Source, read_texts};
 use super::super::session::Session;
 use super::follow::follow_to_success;
-use super::owner::{Owner, OwnerArgs};
+use super::owner::OwnerArgs;
 use crate::exit::Reason;
 use crate::output::note;
 
@@ -126,14 +126,11 @@ impl StartArgs {
 }
 
 pub(super) async fn start(session: &mut Session, args: StartArgs) -> anyhow::Result<()> {
-    let owner = args.owner.find(&session.client).await?;
-    if let Owner::User(user) = &owner {
-        let caller = session.client.current_user().await?;
-        if caller.username != *user && caller.id != *user {
-            let message = "only your own runs can be started: leave --user away";
-            return Err(Reason::usage(message).into());
-        }
+    if args.owner.user().is_some() {
+        let message = "a run is started for a project or for yourself: leave --user away";
+        return Err(Reason::usage(message).into());
     }
+    let owner = args.owner.find(&session.client).await?;
     let created = args.create(session).await?;
     if created.runs.is_empty() {
         note("no run was started: the conditions of the definition are not met");

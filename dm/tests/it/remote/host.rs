@@ -1,8 +1,9 @@
 //! All services in the test's own process, and the command that asks them.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use executor::DriverKind;
 use gateway::testing::{ADMIN_TOKEN, World};
@@ -47,10 +48,24 @@ impl Host {
     }
 
     /// A file for a command.
-    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.world.directory().join(name);
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// The path of a file that a command is to make.
+    pub(crate) fn path(&self, name: &str) -> String {
+        let path = self.world.directory().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A new user with a token.
+    pub(crate) fn user(&self, name: &str) -> Person<'_> {
+        let admin = self.admin();
+        admin.dm(&["user", "create", name]).done();
+        let token = admin.dm(&["user", "token", "create", name, "t1"]).done();
+        self.with_token(token.trim())
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Person<'_> {
@@ -99,5 +114,15 @@ impl Person<'_> {
     /// Starts a command that is looked at while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         Running::start(&mut self.command(arguments))
+    }
+}
+
+/// Waits for something that commands bring about.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
