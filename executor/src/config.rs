@@ -36,7 +36,8 @@ pub struct Settings {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ExecutorSettings {
-    /// Where the run service is. Default `http://127.0.0.1:4000`.
+    /// Where the run service is, with commas between several instances of it: the executor stays with one, and goes to
+    /// the next when that one cannot be reached. Default `http://127.0.0.1:4000`.
     #[serde(rename = "runserviceURL")]
     pub runservice_url: String,
     /// A file with the token that the run service asks for. Empty: none.

@@ -29,10 +29,11 @@ pub struct Settings {
     /// Where browsers reach the pages of the web interface. Default `http://127.0.0.1:8000`.
     #[serde(rename = "webExposedURL")]
     pub web_exposed_url: String,
-    /// Where the run service is. Default `http://127.0.0.1:4000`.
+    /// Where the run service is, with commas between several instances of it: the gateway stays with one, and goes to
+    /// the next when that one cannot be reached. Default `http://127.0.0.1:4000`.
     #[serde(rename = "runserviceURL")]
     pub runservice_url: String,
-    /// Where the configuration service is. Default `http://127.0.0.1:4002`.
+    /// Where the configuration service is, or several instances of it. Default `http://127.0.0.1:4002`.
     #[serde(rename = "configstoreURL")]
     pub configstore_url: String,
     /// Where the git server is. Not used yet.
@@ -225,10 +226,16 @@ impl Settings {
         for (key, value) in [
             ("apiExposedURL", &self.api_exposed_url),
             ("webExposedURL", &self.web_exposed_url),
+        ] {
+            check_url(key, value)?;
+        }
+        for (key, value) in [
             ("configstoreURL", &self.configstore_url),
             ("runserviceURL", &self.runservice_url),
         ] {
-            check_url(key, value)?;
+            for url in value.split(',') {
+                check_url(key, url.trim())?;
+            }
         }
         if !self.gitserver_url.is_empty() {
             check_url("gitserverURL", &self.gitserver_url)?;
@@ -302,6 +309,10 @@ mod tests {
                 "gateway.runserviceURL",
             ),
             (
+                "gateway: {runserviceURL: 'http://a:4000,'}",
+                "gateway.runserviceURL",
+            ),
+            (
                 "gateway: {apiExposedURL: 'ftp://x'}",
                 "gateway.apiExposedURL",
             ),
@@ -317,5 +328,7 @@ mod tests {
         }
         let settings = Settings::load(Sources::new()).unwrap();
         assert_eq!(settings, Settings::default());
+        let several = "gateway: {configstoreURL: 'http://a:4002, https://b'}";
+        Settings::load(Sources::new().text(several)).unwrap();
     }
 }

@@ -1,7 +1,9 @@
 //! The base of typed clients: requests to one service, with what every one of them needs.
 //!
-//! A client sees its own writes on every instance: it remembers the newest position that a reply carried, and asks for it
-//! with each request. It shows its token to the service alone, not to hosts that a redirect leads to.
+//! Where several instances have one store, a client may be told of all of them: it stays with one, and goes to the next
+//! when that one cannot be reached. A client sees its own writes on every instance: it remembers the newest position that
+//! a reply carried, and asks for it with each request. It shows its token to the service alone, not to hosts that a
+//! redirect leads to.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), service::Error> {
@@ -20,6 +22,7 @@ mod streams;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +55,7 @@ const FAILURE_BYTES_MAX: usize = 64 * 1024;
 /// Options of a [`Client`], or of a typed client `C` that is made from one.
 #[derive(Clone)]
 pub struct Builder<C = Client> {
-    base_url: String,
+    base_urls: String,
     bearer_token: Option<String>,
     certificates: Vec<Vec<u8>>,
     connect_timeout: Duration,
@@ -65,16 +68,17 @@ impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Builder")
-            .field("base_url", &self.base_url)
+            .field("base_urls", &self.base_urls)
             .finish_non_exhaustive()
     }
 }
 
 impl<C: From<Client>> Builder<C> {
-    /// Options for the service at `base_url`, as `https://host:port`; `/api/v1alpha` is added.
-    pub fn new(base_url: impl Into<String>) -> Builder<C> {
+    /// Options for the service at `base_urls`, as `https://host:port`, with commas between several instances of it;
+    /// `/api/v1alpha` is added.
+    pub fn new(base_urls: impl Into<String>) -> Builder<C> {
         Builder {
-            base_url: base_url.into(),
+            base_urls: base_urls.into(),
             bearer_token: None,
             certificates: Vec::new(),
             connect_timeout: Duration::from_secs(5),
@@ -113,14 +117,8 @@ impl<C: From<Client>> Builder<C> {
     /// # Errors
     /// `BadRequest`: a URL, token or certificate that cannot be used.
     pub fn build(self) -> Result<C, Error> {
-        let base_url = self.base_url.trim_end_matches('/').to_owned();
-        let parsed = reqwest::Url::parse(&base_url);
-        let usable = parsed
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
-        if !usable {
-            let message = format!("{base_url:?} is no http:// or https:// URL of a service");
-            return Err(Error::bad_request(message));
-        }
+        let base_urls = self.base_urls.split(',').map(base_url);
+        let base_urls: Vec<String> = base_urls.collect::<Result<_, Error>>()?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         if let Some(token) = &self.bearer_token {
@@ -140,7 +138,8 @@ impl<C: From<Client>> Builder<C> {
             inner: Arc::new(Inner {
                 http: http.map_err(cannot_be_made)?,
                 patient: patient.map_err(cannot_be_made)?,
-                base_url,
+                base_urls,
+                used: AtomicUsize::new(0),
                 headers,
                 timeout: self.timeout,
                 position: Mutex::new(None),
@@ -188,7 +187,9 @@ struct Inner {
     http: reqwest::Client,
     /// For streams in which nothing may come for as long as it likes.
     patient: reqwest::Client,
-    base_url: String,
+    base_urls: Vec<String>,
+    /// The place of the one that requests go to now.
+    used: AtomicUsize,
     headers: HeaderMap,
     timeout: Duration,
     /// The newest that a reply has carried.
@@ -199,15 +200,16 @@ impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Client")
-            .field("base_url", &self.inner.base_url)
+            .field("base_urls", &self.inner.base_urls)
             .finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// Options for the service at `base_url`, as `https://host:port`; `/api/v1alpha` is added.
-    pub fn builder(base_url: impl Into<String>) -> Builder {
-        Builder::new(base_url)
+    /// Options for the service at `base_urls`, as `https://host:port`, with commas between several instances of it;
+    /// `/api/v1alpha` is added.
+    pub fn builder(base_urls: impl Into<String>) -> Builder {
+        Builder::new(base_urls)
     }
 
     /// A client with the same options that has seen nothing yet.
@@ -216,7 +218,8 @@ impl Client {
             inner: Arc::new(Inner {
                 http: self.inner.http.clone(),
                 patient: self.inner.patient.clone(),
-                base_url: self.inner.base_url.clone(),
+                base_urls: self.inner.base_urls.clone(),
+                used: AtomicUsize::new(self.inner.used.load(Ordering::Relaxed)),
                 headers: self.inner.headers.clone(),
                 timeout: self.inner.timeout,
                 position: Mutex::new(None),
@@ -276,6 +279,7 @@ impl Client {
         loop {
             match self.send(method.clone(), path, None).await {
                 Err(error) if may_pass(&error) && attempt < ATTEMPTS_MAX => {
+                    self.inner.leave(self.inner.base_url());
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;
@@ -359,7 +363,7 @@ impl Client {
         method: Method,
         path: &Path,
     ) -> Result<reqwest::RequestBuilder, Error> {
-        let url = format!("{}{API}{}", self.inner.base_url, path.checked()?);
+        let url = format!("{}{API}{}", self.inner.base_url(), path.checked()?);
         let mut headers = self.inner.headers.clone();
         if let Some(position) = self.position() {
             let value = HeaderValue::from_str(&position.to_string());
@@ -373,7 +377,7 @@ impl Client {
 
     /// The answer to a request, if it is a good one. Its position is remembered in any case.
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
-        let response = request.send().await.map_err(unanswered)?;
+        let response = self.inner.send(request).await?;
         let position = response.headers().get(POSITION);
         let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(position) = position {
@@ -385,6 +389,70 @@ impl Client {
             false => Err(refused(response).await),
         }
     }
+}
+
+impl Inner {
+    /// The instance that requests go to now.
+    fn base_url(&self) -> &str {
+        let used = self.used.load(Ordering::Relaxed) % self.base_urls.len();
+        &self.base_urls[used]
+    }
+
+    /// Has requests go to the next instance, if they go to this one.
+    fn leave(&self, base_url: &str) {
+        let place = self.base_urls.iter().position(|known| known == base_url);
+        let Some(place) = place else { return };
+        let next = (place + 1) % self.base_urls.len();
+        // Otherwise somebody else has seen it first.
+        let order = Ordering::Relaxed;
+        let _ = self.used.compare_exchange(place, next, order, order);
+    }
+
+    /// Sends a request, and to the other instances in turn while none can be reached: one that was not reached has done
+    /// nothing. A body that is a stream goes to one alone.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        let (http, request) = request.build_split();
+        let mut request = request.map_err(Error::internal)?;
+        let mut others = self.base_urls.len() - 1;
+        loop {
+            let again = request.try_clone();
+            let cause = match http.execute(request).await {
+                Err(cause) if cause.is_connect() && others > 0 => cause,
+                result => return result.map_err(unanswered),
+            };
+            others -= 1;
+            request = again
+                .and_then(|request| self.to_next(request))
+                .ok_or_else(|| unanswered(cause))?;
+        }
+    }
+
+    /// The same request to the next instance; this one could not be reached.
+    fn to_next(&self, mut request: reqwest::Request) -> Option<reqwest::Request> {
+        let url = request.url().as_str();
+        let (used, path) = self.base_urls.iter().find_map(|used| {
+            let path = url.strip_prefix(used.as_str())?;
+            path.starts_with('/').then_some((used, path))
+        })?;
+        self.leave(used);
+        let url = format!("{}{path}", self.base_url());
+        *request.url_mut() = reqwest::Url::parse(&url).ok()?;
+        Some(request)
+    }
+}
+
+/// One URL as it was given, without the slash at its end.
+fn base_url(given: &str) -> Result<String, Error> {
+    let given = given.trim();
+    let parsed = reqwest::Url::parse(given).ok();
+    let usable =
+        parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
+    let url = usable.ok_or_else(|| {
+        Error::bad_request(format!(
+            "{given:?} is no http:// or https:// URL of a service"
+        ))
+    })?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Whether a failure may be over in a moment. Maintenance lasts.

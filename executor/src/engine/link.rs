@@ -76,8 +76,10 @@ pub(super) fn listen_url(settings: &Settings, address: SocketAddr) -> Result<Str
 }
 
 /// The address of this machine from which the run service is reached. Nothing is sent.
-fn own_address(runservice_url: &str) -> Option<IpAddr> {
-    let url = url::Url::parse(runservice_url).ok()?;
+fn own_address(runservice_urls: &str) -> Option<IpAddr> {
+    // Several instances are reached by the same way.
+    let first = runservice_urls.split(',').next()?;
+    let url = url::Url::parse(first.trim()).ok()?;
     let targets = url.socket_addrs(|| Some(80)).ok()?;
     targets.into_iter().find_map(|target| {
         let any: SocketAddr = match target.is_ipv4() {

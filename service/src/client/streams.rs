@@ -74,7 +74,7 @@ impl Client {
     /// # Errors
     /// Why it is not.
     pub async fn ready(&self) -> Result<(), Error> {
-        let url = format!("{}/readyz", self.inner.base_url);
+        let url = format!("{}/readyz", self.inner.base_url());
         let request = self.inner.http.get(url).timeout(self.inner.timeout);
         let response = request.send().await.map_err(unanswered)?;
         match response.status().is_success() {

@@ -264,3 +264,60 @@ fn the_client_needs_neither_actix_web_nor_datamanager() {
         assert!(!tree.contains(heavy), "{heavy} in {tree}");
     }
 }
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn when_an_instance_cannot_be_reached_the_next_one_is_asked_and_kept() {
+    let other = Scripted::start(vec![
+        answer("200 OK", "", ""),
+        answer("200 OK", "", "1"),
+        answer("200 OK", "", "2"),
+    ])
+    .await;
+    let urls = format!("{}, {}/", nobody(), other.url());
+    let client = Client::builder(urls).build().unwrap();
+    // A change, too: nobody can have carried it out.
+    let path = Path::of(["a b"]).query("x", "1");
+    client.put::<_, ()>(&path, &1).await.unwrap();
+    assert_eq!(client.get::<u64>(&path).await.unwrap(), 1);
+    assert_eq!(client.get::<u64>(&path).await.unwrap(), 2);
+    let requests = other.requests();
+    assert!(
+        requests[0].starts_with("put /api/v1alpha/a%20b?x=1 "),
+        "{requests:?}"
+    );
+    assert_eq!(requests.len(), 3);
+}
+
+#[tokio::test]
+async fn reads_go_to_the_next_instance_when_one_is_not_ready() {
+    let unready = answer(
+        "503 Service Unavailable",
+        "",
+        r#"{"code":"","message":"m"}"#,
+    );
+    let first = Scripted::start(vec![unready]).await;
+    let other = Scripted::start(vec![answer("200 OK", "", "1")]).await;
+    let urls = format!("{},{}", first.url(), other.url());
+    let client = Client::builder(urls).build().unwrap();
+    assert_eq!(client.get::<u64>(&Path::of(["x"])).await.unwrap(), 1);
+    assert_eq!((first.requests().len(), other.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_instance_that_can_be_reached_nowhere_is_unavailable() {
+    let urls = format!("{},{}", nobody(), nobody());
+    let client = Client::builder(urls).build().unwrap();
+    let path = Path::of(["x"]);
+    let error = client.put::<_, ()>(&path, &1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    for urls in ["", "http://127.0.0.1:1,", "http://127.0.0.1:1,ftp://x"] {
+        let error = Client::builder(urls).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadRequest, "{urls}");
+    }
+}
