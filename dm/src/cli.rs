@@ -4,19 +4,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
 use datamanager::LogKind;
 
 use crate::commands::{
     ConfigstoreArgs, ExportArgs, LoadArgs, MaintenanceAction, MarkStale, ScanArgs, parse_term,
 };
 use crate::etcd::EtcdArgs;
+use crate::remote::RemoteCommand;
 #[cfg(feature = "serve")]
 use crate::serve::ServeArgs;
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
 
-/// Operate a datamanager store.
+/// Operate a datamanager store, and ask a gateway about projects and runs.
 ///
 /// Data goes to standard output, everything else to standard error.
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found.
@@ -40,6 +42,7 @@ pub(crate) struct Cli {
 
 /// Which store.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
     /// Where the store is: file:///absolute/path, file://./relative/path, a bare path, or s3://, gs://, az:// with
     /// bucket and path. Writing makes it if the place is empty
@@ -228,6 +231,12 @@ pub(crate) enum Command {
         #[arg(value_name = "TYPE")]
         data_type: String,
     },
+    #[command(flatten)]
+    Remote(RemoteCommand),
+    /// Print a script that completes commands in a shell
+    ///
+    /// For bash: source <(dm completions bash)
+    Completions { shell: Shell },
 }
 
 impl Command {

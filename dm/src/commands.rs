@@ -15,6 +15,7 @@ use datamanager::DataManager;
 
 use crate::cli::{Cli, Command};
 use crate::output::Output;
+use crate::{completions, remote};
 
 pub(crate) use configstore::ConfigstoreArgs;
 pub(crate) use indexes::MarkStale;
@@ -74,6 +75,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
             maintenance::delete_prefix(store, output, &data_type, "", indexes).await
         }
         Command::Reindex { data_type } => indexes::reindex(store, output, &data_type).await,
+        Command::Remote(command) => remote::run(command, output).await,
+        Command::Completions { shell } => completions::print(shell, output),
     }
 }
 

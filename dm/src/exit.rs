@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use datamanager::ErrorKind;
 
-use crate::output::OutputClosed;
+use crate::output::{OutputClosed, printable};
 
 /// The codes with which `dm` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,14 @@ impl Reason {
         }
     }
 
+    /// It was tried, and has failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Reason {
+        Reason {
+            exit: Exit::Failed,
+            message: message.into(),
+        }
+    }
+
     /// What was asked for is not there.
     pub(crate) fn not_found(message: impl Into<String>) -> Reason {
         Reason {
@@ -81,6 +89,7 @@ pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
         Err(error) => {
             if error.downcast_ref::<OutputClosed>().is_none() {
                 let line = format!("dm: {error:#}").replace(['\n', '\r'], " ");
+                let line = printable(&line);
                 // Without standard error the exit code has to do.
                 let _ = writeln!(io::stderr(), "{line}");
             }

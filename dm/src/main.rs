@@ -1,4 +1,4 @@
-//! `dm` operates a store: `dm --help` lists the commands.
+//! `dm` operates a store, and asks a gateway: `dm --help` lists the commands.
 //!
 //! Data goes to standard output, everything else to standard error. The exit code is 0 when it is done, 1 when it
 //! failed, 2 for a wrong command line, and 3 when what was asked for is not there.
@@ -6,11 +6,13 @@
 mod cli;
 mod commands;
 mod commit;
+mod completions;
 mod etcd;
 mod exit;
 mod open;
 mod output;
 mod progress;
+mod remote;
 #[cfg(feature = "serve")]
 mod serve;
 

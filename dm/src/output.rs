@@ -1,5 +1,6 @@
 //! Standard output: data, and nothing else.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -126,8 +127,30 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
 
 /// Writes one line for people to standard error.
 pub(crate) fn note(message: impl fmt::Display) {
+    let message = message.to_string();
     // Without standard error there is nobody to tell, and the work itself goes on.
-    let _ = writeln!(io::stderr(), "dm: {message}");
+    let _ = writeln!(io::stderr(), "dm: {}", printable(&message));
+}
+
+/// A text in one line that does nothing to a terminal: what would is written as its number, as `\u{1b}`.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_unprintable(character) {
+            true => printable.extend(character.escape_default()),
+            false => printable.push(character),
+        }
+    }
+    Cow::Owned(printable)
+}
+
+/// Control characters, line separators, and characters that turn the direction of a text around.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A number with the name of what was counted, in the plural if need be.
@@ -139,4 +162,22 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
         None => (thing, "s"),
     };
     format!("{number} {stem}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_move_a_terminal_is_written_as_its_number() {
+        for (text, shown) in [
+            ("plain, ä 東京 🏙️", "plain, ä 東京 🏙️"),
+            ("\u{1b}[2J\u{7}", "\\u{1b}[2J\\u{7}"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("abc\u{202e}fed", "abc\\u{202e}fed"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 }

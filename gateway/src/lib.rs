@@ -24,6 +24,7 @@
 //! | `definitions` | from run definitions to runs |
 //! | `handlers`, `cors`, `server` | the routes, which pages may call them, and running them |
 //! | `config` | the section `gateway` of the configuration |
+//! | `testing` | all servers in the test's own process (cargo feature of that name) |
 
 pub mod api;
 
@@ -45,6 +46,8 @@ mod error;
 mod handlers;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "server")]
 pub use config::{AuthenticationFailures, RunDefinitions, Settings, TokenSigning};

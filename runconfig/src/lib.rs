@@ -66,4 +66,4 @@ pub use definition::{
 pub use error::{Error, ErrorKind, Fault};
 pub use evaluate::{Evaluator, EvaluatorOptions, evaluate_if_asked};
 pub use format::{FILE_NAMES, Format, UnknownFormat};
-pub use parse::{CONTENT_BYTES_MAX, parse};
+pub use parse::{CONTENT_BYTES_MAX, parse, parse_when};

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod beside_a_writer;
+mod completions;
 mod crash;
 mod damage;
 mod entries;
@@ -16,5 +17,7 @@ mod indexes;
 mod load;
 mod maintenance;
 mod memory;
+#[cfg(feature = "serve")]
+mod remote;
 mod transfer;
 mod usage;

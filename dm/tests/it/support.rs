@@ -1,7 +1,7 @@
 //! A store in a directory of its own, and the command run on it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
@@ -40,18 +40,18 @@ impl Place {
 
     /// Starts a command whose input stays open.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = command(&self.store(), arguments).spawn().unwrap();
-        Running {
-            input: child.stdin.take(),
-            lines: BufReader::new(child.stdout.take().unwrap()).lines(),
-            child,
-        }
+        Running::start(&mut command(&self.store(), arguments))
     }
 }
 
 /// Runs the command on the store in `store` to its end.
 pub(crate) fn run<S: AsRef<OsStr>>(store: &Path, arguments: &[S], input: &[u8]) -> Ran {
-    let mut child = command(store, arguments).spawn().unwrap();
+    run_to_end(&mut command(store, arguments), input)
+}
+
+/// Runs a command with this input to its end.
+pub(crate) fn run_to_end(command: &mut Command, input: &[u8]) -> Ran {
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         // It may end before it has read everything.
@@ -61,7 +61,8 @@ pub(crate) fn run<S: AsRef<OsStr>>(store: &Path, arguments: &[S], input: &[u8]) 
     Ran { output }
 }
 
-fn command<S: AsRef<OsStr>>(store: &Path, arguments: &[S]) -> Command {
+/// The command on the store in `store`, which is not started yet.
+pub(crate) fn command<S: AsRef<OsStr>>(store: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dm"));
     command
         .args(arguments)
@@ -82,6 +83,11 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn code(&self) -> i32 {
         self.output.status.code().unwrap()
+    }
+
+    /// What was printed, which need not be a text.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.output.stdout
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -112,6 +118,17 @@ impl Ran {
         error.to_owned()
     }
 
+    /// As [`Ran::fails_with`], where notes may have come before the error.
+    #[track_caller]
+    pub(crate) fn fails_at_last_with(&self, code: i32, parts: &[&str]) {
+        let stderr = self.stderr();
+        assert_eq!(self.code(), code, "{} {stderr}", self.stdout());
+        let error = stderr.lines().last().unwrap();
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
+    }
+
     /// As [`Ran::failed`], with a check that the message has all of `parts`.
     #[track_caller]
     pub(crate) fn fails_with(&self, code: i32, parts: &[&str]) {
@@ -126,17 +143,29 @@ impl Ran {
 pub(crate) struct Running {
     child: Child,
     input: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        let mut child = command.spawn().unwrap();
+        Running {
+            input: child.stdin.take(),
+            lines: child
+                .stdout
+                .take()
+                .map(|stdout| BufReader::new(stdout).lines()),
+            child,
+        }
+    }
+
     pub(crate) fn write(&mut self, input: &[u8]) {
         self.input.as_mut().unwrap().write_all(input).unwrap();
     }
 
     /// The next line of its output, `None` at its end.
     pub(crate) fn line(&mut self) -> Option<String> {
-        self.lines.next().map(Result::unwrap)
+        self.lines.as_mut()?.next().map(Result::unwrap)
     }
 
     pub(crate) fn take_input(&mut self) -> ChildStdin {
@@ -149,6 +178,19 @@ impl Running {
 
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
+    }
+
+    /// Reads nothing more of what it prints.
+    pub(crate) fn close_output(&mut self) {
+        self.lines = None;
+    }
+
+    /// Waits for its end. Returns the exit code, and what came to standard error.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let mut errors = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), errors)
     }
 
     /// Closes its input and waits for its end.

@@ -1,27 +1,27 @@
 //! The gateway and the services behind it in the test's own process, and what tests ask of them.
 
-use std::path::Path;
+use std::ops::Deref;
 
-use gateway::Settings;
+use gateway::{Settings, testing};
 use gateway_client::api::{
     CreateOrgRequest, CreateProjectGroupRequest, CreateProjectRequest, CreateUserRequest,
     CreateUserTokenRequest, DefinitionFormat, MemberRole, ProjectCreateRunRequest, RunDefinition,
     SecretRequest, SecretType, UserResponse, VariableRequest, VariableValueRequest, Visibility,
 };
 use gateway_client::{Client, Error, ErrorKind};
-use service::testing::TestServer;
-use tempfile::TempDir;
 
+pub(crate) use gateway::testing::ADMIN_TOKEN;
 pub(crate) use service::testing::wait_until;
 
-pub(crate) const ADMIN_TOKEN: &str = "admintoken";
-
 /// All three servers, which run until this is dropped.
-pub(crate) struct World {
-    pub(crate) gateway: TestServer,
-    pub(crate) configstore: TestServer,
-    pub(crate) runservice: TestServer,
-    directory: TempDir,
+pub(crate) struct World(testing::World);
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.0
+    }
 }
 
 impl World {
@@ -31,33 +31,11 @@ impl World {
 
     /// With other settings of the gateway.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> World {
-        let directory = tempfile::tempdir().unwrap();
-        let configstore = configstore(directory.path());
-        let runservice = runservice(directory.path());
-        configstore.wait_until_ready().await;
-        runservice.wait_until_ready().await;
-        let mut settings = Settings::default();
-        settings.data_dir = directory.path().join("gateway");
-        settings.configstore_url = configstore.url();
-        settings.runservice_url = runservice.url();
-        ADMIN_TOKEN.clone_into(&mut settings.admin_token);
-        settings.workers = 2;
-        settings.run_definitions.evaluator = env!("CARGO_BIN_EXE_gateway").into();
-        change(&mut settings);
-        let gateway = TestServer::run(false, |listener, stopped| async move {
-            gateway::run(listener, &settings, stopped).await
+        let world = testing::World::start(|settings| {
+            settings.run_definitions.evaluator = env!("CARGO_BIN_EXE_gateway").into();
+            change(settings);
         });
-        gateway.wait_until_ready().await;
-        World {
-            gateway,
-            configstore,
-            runservice,
-            directory,
-        }
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+        World(world.await)
     }
 
     /// The URL of a route of the API.
@@ -108,23 +86,6 @@ pub(crate) struct User {
     pub(crate) user: UserResponse,
     pub(crate) token: String,
     pub(crate) client: Client,
-}
-
-fn configstore(directory: &Path) -> TestServer {
-    let mut settings = configstore::Settings::default();
-    settings.server.data_dir = directory.join("configstore");
-    TestServer::run(false, |listener, stopped| async move {
-        configstore::run(listener, &settings, stopped).await
-    })
-}
-
-fn runservice(directory: &Path) -> TestServer {
-    let mut settings = runservice::Settings::default();
-    settings.server.data_dir = directory.join("runservice");
-    settings.server.workers = 2;
-    TestServer::run(false, |listener, stopped| async move {
-        runservice::run(listener, &settings, stopped).await
-    })
 }
 
 /// What most tests begin with.

@@ -15,7 +15,8 @@ mod value;
 mod walk;
 mod when;
 
-use service::yaml::{self, Limits};
+use configstore::api::When;
+use service::yaml::{self, Limits, Node};
 
 use crate::definition::Definition;
 use crate::error::{Error, Fault};
@@ -59,16 +60,19 @@ pub(crate) fn parse_with(content: &str, has_lines: bool) -> Result<Definition, E
     })?;
     let no_runs = || invalid(Fault::of_all("there are no runs"));
     let root = document.ok_or_else(no_runs)?;
-    let mut reader = Reader {
-        faults: Faults::new(has_lines),
-        patterns: Patterns::default(),
-    };
+    let mut reader = Reader::new(has_lines);
     let definition = reader.definition(At::root(&root));
-    let faults = reader.faults.finish();
-    match faults.is_empty() {
-        true => Ok(definition),
-        false => Err(Error::invalid(faults)),
-    }
+    reader.finish(definition)
+}
+
+/// Reads conditions as they stand below the key `when`, from a part of any document. Nothing: they are always met.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): something is wrong with them.
+pub fn parse_when(node: &Node) -> Result<Option<When>, Error> {
+    let mut reader = Reader::new(true);
+    let when = reader.when(Some(At::root(node)));
+    reader.finish(when)
 }
 
 pub(crate) fn too_long(bytes: usize) -> Fault {
@@ -82,6 +86,22 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(has_lines: bool) -> Reader {
+        Reader {
+            faults: Faults::new(has_lines),
+            patterns: Patterns::default(),
+        }
+    }
+
+    /// What was read, if nothing is wrong.
+    fn finish<T>(self, value: T) -> Result<T, Error> {
+        let faults = self.faults.finish();
+        match faults.is_empty() {
+            true => Ok(value),
+            false => Err(Error::invalid(faults)),
+        }
+    }
+
     fn definition(&mut self, at: At<'_>) -> Definition {
         if at.is_null() {
             self.faults.add(at, "there are no runs");
