@@ -109,7 +109,7 @@ mod tests {
     fn conditions_are_read_as_in_run_definitions() {
         let values = read(
             "- {secret_name: s1, secret_var: k1, when: {branch: main, tag: '/^v/'}}\n\
-             - {secret_name: s2, secret_var: k2, when: {ref: {include: ['#pull#', x], exclude: y}}}\n\
+             - {secret_name: s2, secret_var: k2, when: {ref: {include: ['#pull#', x], exclude: '#draft#'}}}\n\
              - {secret_name: s3, secret_var: k3}",
         )
         .unwrap();
@@ -130,9 +130,9 @@ mod tests {
         let reference = values[1].when.as_ref().unwrap().reference.as_ref().unwrap();
         assert_eq!(
             reference.include,
-            [condition(regexp, "pull"), condition(simple.clone(), "x")]
+            [condition(regexp.clone(), "pull"), condition(simple, "x")]
         );
-        assert_eq!(reference.exclude, [condition(simple, "y")]);
+        assert_eq!(reference.exclude, [condition(regexp, "draft")]);
         assert_eq!(values[2].secret_name, "s3");
         assert_eq!(values[2].when, None);
     }

@@ -134,8 +134,25 @@ fn help_names_every_command() {
     let help = Place::new().dm(&["--help"]).done();
     let words: Vec<&str> = help.split_whitespace().collect();
     for command in [
-        "put", "get", "delete", "scan", "types", "count", "load", "status", "verify", "wal",
+        "put",
+        "get",
+        "delete",
+        "scan",
+        "types",
+        "count",
+        "load",
+        "status",
+        "verify",
+        "wal",
         "reindex",
+        "run",
+        "project",
+        "projectgroup",
+        "user",
+        "org",
+        "secret",
+        "variable",
+        "completions",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),

@@ -10,6 +10,7 @@ use gateway_client::{Client, Error, ErrorKind, LogStep};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
+use super::super::words::is_over;
 use super::owner::Owner;
 
 /// How often something is looked at that may have changed.
@@ -129,8 +130,7 @@ impl TaskLogs {
         // The last step is over a moment before its task.
         loop {
             let task = self.task().await?;
-            // One whose status is not known here is over when it has an end.
-            if has_ended(&task.status) || task.end_time.is_some() {
+            if self.is_over(&task).await? {
                 self.read_failed_setup(&task).await?;
                 return Ok(task);
             }
@@ -143,12 +143,13 @@ impl TaskLogs {
         let mut patience = Patience::default();
         let mut bytes_read = 0;
         loop {
-            let before = bytes_read;
+            let (before, began) = (bytes_read, Instant::now());
             let error = match self.read_step(step, &mut bytes_read, true).await {
                 Err(Ended::Failed(error)) => error,
                 result => return result,
             };
-            if bytes_read > before {
+            // A silent log that is cut off after hours is no gateway that is away.
+            if bytes_read > before || began.elapsed() > ABSENCE_MAX {
                 patience.renew();
             }
             if error.kind() != ErrorKind::NotFound {
@@ -158,7 +159,7 @@ impl TaskLogs {
             // It has not begun, or never will.
             let task = self.task().await?;
             patience.renew();
-            if has_ended(&task.status) || has_step_ended(&task, step) {
+            if has_step_ended(&task, step) || self.is_over(&task).await? {
                 return Ok(());
             }
             sleep(LOOK_INTERVAL).await;
@@ -211,8 +212,31 @@ impl TaskLogs {
         self.sender.send(piece).await.map_err(|_| Gone)
     }
 
+    /// Whether nothing more becomes of a task: it has ended, or its run has ended without it.
+    async fn is_over(&self, task: &RunTaskResponse) -> Result<bool, Error> {
+        // One whose status is not known here is over when it has an end.
+        if has_ended(&task.status) || task.end_time.is_some() {
+            return Ok(true);
+        }
+        if task.status != RunTaskStatus::NotStarted {
+            return Ok(false);
+        }
+        let mut patience = Patience::default();
+        loop {
+            match self.client.run(self.owner.runs(), self.run).await {
+                Ok(run) => {
+                    // It may have begun since.
+                    let task = run.tasks.get(&self.id);
+                    let is_left = task.is_none_or(|task| task.status == RunTaskStatus::NotStarted);
+                    return Ok(is_left && is_over(&run.phase));
+                }
+                Err(error) => patience.after(error).await?,
+            }
+        }
+    }
+
     /// The task as it is now.
-    pub(super) async fn task(&self) -> Result<RunTaskResponse, Error> {
+    async fn task(&self) -> Result<RunTaskResponse, Error> {
         let mut patience = Patience::default();
         loop {
             let task = self.client.run_task(self.owner.runs(), self.run, &self.id);

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::Mutex;
 
 use super::host::{Host, wait_for};
 use super::runs::one_task;
+use crate::support::{self, Ran};
 
 const TWO_TASKS: &str = r#"
 runs:
@@ -91,13 +93,11 @@ async fn a_step_is_followed_while_it_runs_and_nobody_has_to_read_to_the_end() {
     assert_eq!(whole.done().len(), "first\n".len() + 3_000_000);
 }
 
-/// A gateway whose first answer with a log is cut off.
-#[test]
-fn a_log_that_is_cut_off_goes_on_where_it_was() {
+/// A gateway that answers to a path with a body, and to how many bytes it says that there are.
+fn gateway(answer: impl Fn(&str) -> (&'static str, usize) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        let mut logs = 0;
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
             let mut request = String::new();
@@ -106,48 +106,70 @@ fn a_log_that_is_cut_off_goes_on_where_it_was() {
             while stream.read_line(&mut line).unwrap() > 2 {
                 line.clear();
             }
-            let (body, length) = match request.split(' ').nth(1).unwrap() {
-                path if path.contains("step=0") => {
-                    logs += 1;
-                    let ends = [3, 5, 9];
-                    (
-                        &"one\ntwo\nend"[..ends.get(logs - 1).copied().unwrap_or(11)],
-                        11,
-                    )
-                }
-                path if path.contains("setup=") => ("", 0),
-                path if path.contains("/tasks/") => {
-                    let task = r#"{"id":"t","name":"only","status":"success","steps":[{"phase":"success"}]}"#;
-                    (task, task.len())
-                }
-                _ => {
-                    let run =
-                        r#"{"number":1,"tasks":{"t":{"id":"t","name":"only","status":"success"}}}"#;
-                    (run, run.len())
-                }
+            let (body, length) = answer(request.split(' ').nth(1).unwrap());
+            let status = match body.is_empty() {
+                true => "404 Not Found",
+                false => "200 OK",
             };
-            let stream = stream.get_mut();
-            write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
-            .unwrap();
+            let head =
+                format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}");
+            write!(stream.get_mut(), "{head}\r\n\r\n{body}").unwrap();
         }
     });
-    let mut command = crate::support::command(
-        std::path::Path::new("/nowhere"),
-        &[
-            "run",
-            "logs",
-            "-p",
-            "p",
-            "1",
-            "only",
-            "-f",
-            "--gateway",
-            &url,
-        ],
-    );
-    let ran = crate::support::run_to_end(command.env_remove("DM_TOKEN"), b"");
-    assert_eq!(ran.done(), "one\ntwo\nend");
+    url
+}
+
+fn follow(url: &str) -> Ran {
+    let arguments = [
+        "run",
+        "logs",
+        "-p",
+        "p",
+        "1",
+        "only",
+        "-f",
+        "--gateway",
+        url,
+    ];
+    let mut command = support::command(std::path::Path::new("/nowhere"), &arguments);
+    support::run_to_end(command.env_remove("DM_TOKEN"), b"")
+}
+
+/// The stream of a log ends early when a gateway is stopped, or when somebody reads too slowly.
+#[test]
+fn a_log_that_is_cut_off_goes_on_where_it_was() {
+    let ends = Mutex::new([3, 5, 9].into_iter());
+    let url = gateway(move |path| {
+        let whole = "one\ntwo\nend";
+        let (task, run) = (
+            r#"{"id":"t","name":"only","status":"success","steps":[{"phase":"success"}]}"#,
+            r#"{"number":1,"tasks":{"t":{"id":"t","name":"only","status":"success"}}}"#,
+        );
+        match path {
+            path if path.contains("step=0") => {
+                let end = ends.lock().unwrap().next().unwrap_or(whole.len());
+                (&whole[..end], whole.len())
+            }
+            path if path.contains("/tasks/") => (task, task.len()),
+            _ => (run, run.len()),
+        }
+    });
+    assert_eq!(follow(&url).done(), "one\ntwo\nend");
+}
+
+/// A run that is cancelled has tasks that have not begun, and never will.
+#[test]
+fn a_task_that_never_begins_is_not_waited_for() {
+    let url = gateway(|path| {
+        let (task, run) = (
+            r#"{"id":"t","name":"only","status":"notstarted","steps":[{"phase":"notstarted"}]}"#,
+            r#"{"number":1,"phase":"cancelled","tasks":{"t":{"id":"t","name":"only","status":"notstarted"}}}"#,
+        );
+        match path {
+            path if path.contains("step=0") => ("", 0),
+            path if path.contains("/tasks/") => (task, task.len()),
+            _ => (run, run.len()),
+        }
+    });
+    assert_eq!(follow(&url).done(), "");
 }

@@ -146,12 +146,23 @@ async fn what_a_run_has_come_to_is_the_exit_code() {
 async fn a_run_is_stopped_and_what_cannot_be_is_said() {
     let host = Host::start().await;
     let ann = host.user("ann");
-    let file = host.file("long.yml", one_task(&["echo begun; sleep 600"]));
+    let two_tasks = "
+runs:
+  - name: long
+    tasks:
+      - {name: first, runtime: {type: host}, steps: [run: echo begun; sleep 600]}
+      - {name: second, runtime: {type: host}, depends: [first], steps: [run: echo never]}
+";
+    let file = host.file("long.yml", two_tasks);
     let mut follower = ann.start(&["run", "start", "--file", &file, "-f"]);
-    assert_eq!(follower.line().unwrap(), "begun");
+    assert_eq!(follower.line().unwrap(), "first  | begun");
+    let mut of_second = ann.start(&["run", "logs", "1", "second", "-f"]);
     ann.dm(&["run", "cancel", "1"]).fails_with(1, &["dm: "]);
     ann.dm(&["run", "stop", "1"]).done();
     assert_eq!(follower.finish(), 1);
+    // What never begins is not waited for.
+    assert_eq!(of_second.line(), None);
+    assert_eq!(of_second.finish(), 0);
     let run = ann.dm(&["run", "get", "1"]).done();
     assert!(run.contains("state    stopped\n"), "{run}");
     ann.dm(&["run", "stop", "1"]).fails_with(1, &["dm: "]);
