@@ -67,7 +67,8 @@ impl Served {
 
     /// The address that it has printed; waits until everything is printed.
     pub(crate) fn url(&mut self) -> String {
-        self.wait_for("Sign in at ");
+        // The last line of what is printed.
+        self.wait_for("    cat ");
         self.line("Serving at ")
     }
 
