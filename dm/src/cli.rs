@@ -12,6 +12,8 @@ use crate::commands::{
 };
 use crate::etcd::EtcdArgs;
 use crate::remote::RemoteCommand;
+#[cfg(feature = "serve")]
+use crate::serve::ServeArgs;
 
 /// Where a store is if nothing else is said.
 const DEFAULT_STORE: &str = "file://./data/dm";
@@ -142,6 +144,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ")]
         from: Option<u64>,
     },
+    /// Serve everything in one process, or the services that a configuration file describes, until stopped
+    ///
+    /// Without a file configstore, runservice, executor and gateway are served, all data is in ./data, and nothing can be
+    /// reached from another machine. The first start makes the user demo and a project to look at. Variables of the
+    /// environment like DM_GATEWAY__WEB__LISTEN_ADDRESS come between the flags and the file.
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Operate the store of a configstore, as its configuration describes it
     Configstore(ConfigstoreArgs),
     /// Write what only the log holds to data files, so that opening replays less
@@ -229,4 +238,15 @@ pub(crate) enum Command {
     ///
     /// For bash: source <(dm completions bash)
     Completions { shell: Shell },
+}
+
+impl Command {
+    /// Whether it starts to write log lines by itself, since its configuration says which.
+    pub(crate) fn starts_logging(&self) -> bool {
+        match self {
+            #[cfg(feature = "serve")]
+            Command::Serve(_) => true,
+            _ => false,
+        }
+    }
 }

@@ -50,6 +50,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify => inspect::verify(store, output).await,
         Command::Wal { from } => inspect::wal(store, output, from).await,
         Command::Follow { from } => follow::follow(store, output, from).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => crate::serve::run(output, args, cli.verbose).await,
         Command::Configstore(args) => configstore::run(output, args).await,
         Command::Checkpoint => maintenance::checkpoint(store, output).await,
         Command::Compact => maintenance::compact(store, output).await,

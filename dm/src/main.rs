@@ -13,6 +13,8 @@ mod open;
 mod output;
 mod progress;
 mod remote;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::process::ExitCode;
 
@@ -22,14 +24,13 @@ use clap::Parser;
 use crate::cli::Cli;
 
 fn main() -> ExitCode {
-    // Executors and gateways start this program again, for processes that they watch over.
+    // Before there is a thread, or anything is read.
     #[cfg(feature = "serve")]
-    {
-        executor::become_supervisor_if_asked();
-        runconfig::evaluate_if_asked();
-    }
+    serve::become_child_if_asked();
     let cli = Cli::parse();
-    start_logging(cli.verbose);
+    if !cli.command.starts_logging() {
+        start_logging(cli.verbose);
+    }
     exit::report(run(cli))
 }
 

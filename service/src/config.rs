@@ -261,6 +261,14 @@ impl Config {
             .unwrap_or_else(|| ID_DEFAULT.to_owned())
     }
 
+    /// The sections that the file has, of those in [`COMPONENTS`], in its order.
+    pub fn file_sections(&self) -> Vec<String> {
+        let files = self.layers.iter().filter(|layer| layer.place.is_file());
+        let keys = files.flat_map(|layer| layer.entries().iter().map(|(key, _)| key));
+        let sections = keys.filter(|key| COMPONENTS.contains(&key.as_str()));
+        sections.cloned().collect()
+    }
+
     /// The section `name` as `T`, which is to be a struct with `#[serde(default, rename_all = "camelCase")]`. It is read
     /// even if nothing gives it.
     ///

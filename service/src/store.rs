@@ -240,7 +240,9 @@ fn make_directory(key: &str, directory: &Path) -> Result<(), Error> {
         config::invalid(key, &shown, &accepted)
     };
     std::fs::create_dir_all(directory).map_err(refused)?;
-    let trial = directory.join(format!(".trial-{}", std::process::id()));
+    // Others may try the same directory at the same time, also in this process, or with its number in another container.
+    let random = getrandom::u64().map_err(|cause| Error::internal(cause.to_string()))?;
+    let trial = directory.join(format!(".trial-{random:016x}"));
     std::fs::write(&trial, b"").map_err(refused)?;
     std::fs::remove_file(&trial).map_err(refused)
 }
@@ -305,6 +307,23 @@ mod tests {
             &StoreOptions::new("configstore", "configdata", ""),
             "configstore.dataDir",
         );
+    }
+
+    /// Two services of one process tried a directory that both kept their data in under one name, and one of them did not
+    /// start: its file was gone.
+    #[test]
+    fn services_of_one_process_can_share_a_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for name in ["configstore", "runservice"] {
+                let options = StoreOptions::new(name, name, directory.path());
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        options.builder().unwrap();
+                    }
+                });
+            }
+        });
     }
 
     #[test]

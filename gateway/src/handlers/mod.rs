@@ -7,6 +7,7 @@ mod badges;
 mod logs;
 mod openapi;
 mod organizations;
+mod page;
 mod parts;
 mod project_groups;
 mod projects;
@@ -21,6 +22,7 @@ use actix_web::web::{ServiceConfig, delete, get, post, put, resource};
 
 /// Those beside the API.
 pub(crate) fn other_routes(config: &mut ServiceConfig) {
+    page::routes(config);
     config
         .service(resource("/metrics").route(get().to(about::metrics)))
         .service(resource("/webhooks").route(post().to(about::needs_git)))

@@ -10,6 +10,7 @@ mod description;
 mod executor;
 mod host;
 mod latency;
+mod page;
 mod permissions;
 mod references;
 mod wire;
