@@ -73,5 +73,5 @@ export function announce(text) {
   const status = document.getElementById('status');
   status.replaceChildren(element('p', {}, text));
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => status.replaceChildren(), 6000);
+  announce.timer = setTimeout(() => status.replaceChildren(), 4000);
 }
