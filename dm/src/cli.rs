@@ -25,9 +25,6 @@ const DEFAULT_STORE: &str = "file://./data/dm";
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-
     /// Print JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -35,6 +32,10 @@ pub(crate) struct Cli {
     /// Log more to standard error; twice for still more. RUST_LOG chooses in detail
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    // Behind the others, which would stand below its heading.
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 
     #[command(subcommand)]
     pub(crate) command: Command,

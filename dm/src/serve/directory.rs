@@ -78,6 +78,11 @@ impl DataDirectory {
         self.path.join("services-token")
     }
 
+    /// The file with the token of the administrator, unless the configuration says otherwise.
+    pub(super) fn admin_token(&self) -> PathBuf {
+        self.path.join("admin-token")
+    }
+
     /// The file with the token of the user that the first start makes, as it was given.
     pub(super) fn demo_token(&self) -> PathBuf {
         self.shown.join("demo-token")

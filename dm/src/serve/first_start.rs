@@ -20,7 +20,9 @@ pub(super) const USER: &str = "demo";
 pub(super) const PROJECT: &str = "user/demo/hello";
 const TOKEN_NAME: &str = "dm-serve";
 const SAMPLE: &str = include_str!("sample.yml");
-/// How often it is looked whether the services answer.
+/// How long the services may take to answer.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often it is looked whether they do.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The gateway that has just been started.
@@ -50,8 +52,13 @@ impl Gateway {
     /// Waits until the services behind it answer.
     ///
     /// # Errors
-    /// No token, or one that is none.
+    /// No token, or one that is none; the services do not answer in time.
     pub(super) async fn wait(&self) -> anyhow::Result<()> {
+        let waited = tokio::time::timeout(READY_TIMEOUT, self.wait_until_ready()).await;
+        waited.context("the services are not ready")?
+    }
+
+    async fn wait_until_ready(&self) -> anyhow::Result<()> {
         loop {
             // The gateway makes the file when it starts.
             if let Some(admin) = self.admin()? {

@@ -172,8 +172,8 @@ impl Origin {
         if let Some(data) = args.given_data() {
             let data = std::path::absolute(data)
                 .with_context(|| format!("the directory {:?} cannot be used", data.display()))?;
-            for (section, key, value) in places(&data) {
-                sources = sources.set(format!("{section}.{key}"), value);
+            for (section, path) in places(&data) {
+                sources = sources.set(format!("{section}.dataDir"), path);
             }
         }
         if let Some(listen) = args.listen() {
@@ -191,9 +191,11 @@ impl Origin {
 
     /// What holds without a file: everything below one directory, and nothing beyond the loopback address.
     fn embed(&mut self, directory: &DataDirectory) {
-        for (section, key, value) in places(directory.path()) {
-            self.put(section, key, value);
+        for (section, path) in places(directory.path()) {
+            self.put(section, "dataDir", path);
         }
+        let admin_token = directory.admin_token().display().to_string();
+        self.put("gateway", "adminTokenFile", admin_token);
         let token = directory.services_token().display().to_string();
         for (section, key) in [
             ("configstore", "bearerTokenFile"),
@@ -226,15 +228,11 @@ impl Origin {
 }
 
 /// Where each service keeps what it has, below one directory.
-fn places(data: &Path) -> [(&'static str, &'static str, String); 5] {
-    let below = |name: &str| data.join(name).display().to_string();
-    [
-        ("configstore", "dataDir", below("configstore")),
-        ("runservice", "dataDir", below("runservice")),
-        ("executor", "dataDir", below("executor")),
-        ("gateway", "dataDir", below("gateway")),
-        ("gateway", "adminTokenFile", below("admin-token")),
-    ]
+fn places(data: &Path) -> [(&'static str, String); 4] {
+    Component::ALL.map(|component| {
+        let name = component.name();
+        (name, data.join(name).display().to_string())
+    })
 }
 
 /// The services that are served: all of them, or those of the file that `--components` names if it is given.

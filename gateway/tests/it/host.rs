@@ -14,13 +14,15 @@ pub(crate) use gateway::testing::ADMIN_TOKEN;
 pub(crate) use service::testing::wait_until;
 
 /// All three servers, which run until this is dropped.
-pub(crate) struct World(testing::World);
+pub(crate) struct World {
+    pub(crate) servers: testing::World,
+}
 
 impl Deref for World {
     type Target = testing::World;
 
     fn deref(&self) -> &testing::World {
-        &self.0
+        &self.servers
     }
 }
 
@@ -35,7 +37,9 @@ impl World {
             settings.run_definitions.evaluator = env!("CARGO_BIN_EXE_gateway").into();
             change(settings);
         });
-        World(world.await)
+        World {
+            servers: world.await,
+        }
     }
 
     /// The URL of a route of the API.

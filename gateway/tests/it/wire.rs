@@ -146,11 +146,11 @@ async fn a_service_that_is_away_is_not_taken_for_a_thing_that_is() {
     user.client
         .add_project("", "project01", Visibility::Private)
         .await;
-    let World {
+    let gateway::testing::World {
         gateway,
         configstore,
         ..
-    } = world;
+    } = world.servers;
     configstore.stop().await.unwrap();
     let client = gateway_client::Client::builder(gateway.url())
         .token(&user.token)

@@ -54,7 +54,7 @@ fn comparable(text: &str) -> Vec<String> {
 async fn the_chapter_of_the_readme_is_what_happens() {
     let host = Host::start().await;
     let directory = tempfile::tempdir().unwrap();
-    let token = directory.path().join("data/gateway");
+    let token = directory.path().join("data");
     std::fs::create_dir_all(&token).unwrap();
     std::fs::write(token.join("admin-token"), host.admin().token()).unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_dm")).parent().unwrap();
