@@ -100,11 +100,11 @@ impl Installation {
 
     /// Kills the first or the second instance of a service (SIGKILL).
     fn kill(&mut self, name: &str, which: usize) {
-        let of_service = self
+        let mut of_service = self
             .served
             .iter_mut()
             .filter(|(service, _)| *service == name);
-        let (_, served) = of_service.skip(which).next().unwrap();
+        let (_, served) = of_service.nth(which).unwrap();
         served.take().unwrap().kill();
         self.killed += 1;
     }
