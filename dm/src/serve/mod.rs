@@ -16,10 +16,8 @@ mod first_start;
 mod parts;
 mod plan;
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
-use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::output::{Output, OutputClosed, note};
@@ -46,17 +44,26 @@ pub(crate) async fn run(mut output: Output, args: ServeArgs, verbose: u8) -> any
     };
     let plan = Plan::make(&args, directory.as_ref())?;
     start_logging(verbose, directory.is_some(), plan.is_debugging());
+    if directory.is_some() && plan.is_open_to_others() {
+        note("other machines can reach the gateway, and nothing encrypts what is sent to it");
+    }
     let stop = service::stop_signal()?;
     let services = plan.urls();
     let settings = plan.gateway.as_ref().map(|(settings, _)| settings);
     let embedded = directory.as_ref().zip(settings.cloned());
-    let (begin_executor, executor_begins) = oneshot::channel::<Infallible>();
-    let mut parts = Parts::begin(plan, executor_begins.map(drop));
+    let (begin_executor, executor_begins) = oneshot::channel();
+    let executor_begins = async {
+        // Nobody says so if a service has failed before.
+        if executor_begins.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut parts = Parts::begin(plan, executor_begins);
     let serve = async {
         let printed = match (&embedded, services.first()) {
             (Some((directory, settings)), Some((_, url))) => {
                 make_first_things(directory, settings, url).await;
-                drop(begin_executor);
+                let _ = begin_executor.send(());
                 let embedded = Embedded {
                     url,
                     directory,
@@ -65,7 +72,7 @@ pub(crate) async fn run(mut output: Output, args: ServeArgs, verbose: u8) -> any
                 embedded.print(&mut output)
             }
             _ => {
-                drop(begin_executor);
+                let _ = begin_executor.send(());
                 print_services(&mut output, &services)
             }
         };

@@ -110,6 +110,14 @@ impl Plan {
             || gateway.is_some_and(|(settings, _)| settings.debug)
     }
 
+    /// Whether the gateway listens beyond the loopback address, without TLS.
+    pub(super) fn is_open_to_others(&self) -> bool {
+        self.gateway.as_ref().is_some_and(|(settings, listener)| {
+            let address = listener.local_addr();
+            !settings.web.tls && address.is_ok_and(|address| !address.ip().is_loopback())
+        })
+    }
+
     /// The names of the services and their URLs, the outermost first.
     pub(super) fn urls(&self) -> Vec<(&'static str, String)> {
         let mut urls = Vec::new();

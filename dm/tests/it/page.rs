@@ -33,7 +33,9 @@ async fn a_person_signs_in_starts_the_sample_run_follows_its_log_and_approves() 
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(DEADLINE, run).await;
-    let output = output.expect("the browser has done it all in time").unwrap();
+    let output = output
+        .expect("the browser has done it all in time")
+        .unwrap();
     assert!(
         output.status.success(),
         "{}{}",

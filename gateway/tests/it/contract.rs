@@ -2,10 +2,10 @@
 
 use futures::TryStreamExt;
 use gateway_client::api::{
-    CreateRemoteSourceRequest, CreateUserLaRequest, CreateUserRequest, CreateUserTokenRequest,
-    DefinitionFormat, LoginUserRequest, MemberRole, RegisterUserRequest, RunPhase, RunResult,
-    RunTaskStatus, UpdateProjectGroupRequest, UpdateProjectRequest, UpdateRemoteSourceRequest,
-    UserCreateRunRequest, Visibility,
+    CreateProjectRequest, CreateRemoteSourceRequest, CreateUserLaRequest, CreateUserRequest,
+    CreateUserTokenRequest, DefinitionFormat, LoginUserRequest, MemberRole, RegisterUserRequest,
+    RunPhase, RunResult, RunTaskStatus, UpdateProjectGroupRequest, UpdateProjectRequest,
+    UpdateRemoteSourceRequest, UserCreateRunRequest, Visibility,
 };
 use gateway_client::{
     Client, ErrorKind, ListOptions, LogStep, Paging, RunsFilter, RunsOf, ValuesOf,
@@ -13,8 +13,8 @@ use gateway_client::{
 
 use crate::executor::Executor;
 use crate::host::{
-    Fill, User, World, assert_kind, definition, one_run, run_request, secret_request,
-    variable_request, wait_until,
+    Fill, User, World, assert_kind, definition, one_run, project_request, run_request,
+    secret_request, variable_request, wait_until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +125,17 @@ async fn remote_sources(admin: &Client, user: &Client) {
         user.delete_linked_account("user01", "none").await,
         ErrorKind::Invalid,
     );
+    // Field case AP-22: a project that could not be set up at its source was half there, and its name taken.
+    let project = CreateProjectRequest {
+        repo_path: "team/web".to_owned(),
+        remote_source_name: "rs01".to_owned(),
+        ..project_request("", "project09", Visibility::Private)
+    };
+    assert_kind(user.create_project(&project).await, ErrorKind::Unsupported);
+    let path = "user/user01/project09";
+    assert_kind(user.project(path).await, ErrorKind::NotFound);
+    user.add_project("", "project09", Visibility::Private).await;
+    user.delete_project(path).await.unwrap();
     // Without an account there.
     assert_kind(user.remote_repositories("rs01").await, ErrorKind::Invalid);
     admin.delete_remote_source("rs01").await.unwrap();
