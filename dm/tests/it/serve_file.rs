@@ -50,6 +50,17 @@ fn each_service_can_be_served_alone_and_asks_for_its_own_section_alone() {
     }
 }
 
+/// Each gateway of an installation made a token of its own, since `--data` went before `adminTokenFile`.
+#[test]
+fn data_moves_the_directories_of_services_and_not_the_files_that_the_configuration_names() {
+    let directory = directory_with(&format!("gateway: {{web: {FREE}, adminTokenFile: token}}"));
+    let mut served = start(directory.path(), &["--data", "here"]);
+    served.line("gateway");
+    assert_eq!(served.stop(), Some(0), "{}", served.stderr());
+    assert!(directory.path().join("token").exists());
+    assert!(!directory.path().join("here/admin-token").exists());
+}
+
 #[test]
 fn what_cannot_be_served_is_named() {
     let no_driver = format!("executor: {{web: {FREE}}}");
