@@ -421,6 +421,11 @@ pub enum Event {
         /// Where that epoch begins.
         base: Position,
     },
+    /// The log was put back to what it had been at least some seconds ago, as an etcd that is restored to a backup.
+    WentBack {
+        /// When it was there again.
+        at: u64,
+    },
     /// An epoch that the store has.
     Epoch {
         /// Its number.

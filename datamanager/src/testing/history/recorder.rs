@@ -70,6 +70,12 @@ impl Recorder {
         Client::new(self.clone(), store.clone(), name.into())
     }
 
+    /// Notes that the log was put back just now to something older ([`Event::WentBack`]).
+    pub fn log_went_back(&self) {
+        let at = self.now();
+        self.record(Event::WentBack { at });
+    }
+
     /// What was recorded so far.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datamanager::environment::SeededRandom;
+use datamanager::testing::history::Recorder;
 use datamanager::testing::{
     EtcdFaults, SimulatedEnvironment, SimulatedEtcd, SimulatedEtcdSnapshot,
 };
@@ -15,7 +16,8 @@ use super::plan::Danger;
 use crate::site::Site;
 
 const PREFIX: &str = "/dm";
-/// How old what etcd is put back to is, at least: every process has seen more by then, and has renewed its registration.
+/// How old what etcd is put back to is, at least: every process has renewed its registration by then, and has seen more unless
+/// it was cut off.
 const SNAPSHOT_AGE_MIN: Duration = Duration::from_secs(12);
 
 /// An etcd that all processes share, and its trouble with the time of its end.
@@ -86,7 +88,13 @@ impl Etcd {
     }
 
     /// Begins and ends troubles.
-    pub(super) fn go_on(&self, now: Duration, danger: Danger, random: &mut SeededRandom) {
+    pub(super) fn go_on(
+        &self,
+        now: Duration,
+        danger: Danger,
+        random: &mut SeededRandom,
+        recorder: &Recorder,
+    ) {
         let mut state = self.state.lock().unwrap();
         if random.below(100) == 0 {
             let snapshot = self.etcd.snapshot();
@@ -100,7 +108,7 @@ impl Etcd {
             state.snapshots.pop_front();
         }
         match state.trouble {
-            Some((ends, _)) if now >= ends => self.end(&mut state, now),
+            Some((ends, _)) if now >= ends => self.end(&mut state, now, recorder),
             None if random.below(80) == 0 => {
                 let (trouble, most) = draw_trouble(danger, random);
                 match trouble {
@@ -113,7 +121,7 @@ impl Etcd {
         }
     }
 
-    fn end(&self, state: &mut State, now: Duration) {
+    fn end(&self, state: &mut State, now: Duration, recorder: &Recorder) {
         let Some((_, trouble)) = state.trouble.take() else {
             return;
         };
@@ -126,7 +134,8 @@ impl Etcd {
                     (Start::FromSnapshot, Some((at, snapshot)))
                         if now - *at >= SNAPSHOT_AGE_MIN =>
                     {
-                        self.etcd.restore(snapshot)
+                        self.etcd.restore(snapshot);
+                        recorder.log_went_back();
                     }
                     _ => self.etcd.wipe(),
                 }
@@ -134,8 +143,8 @@ impl Etcd {
         }
     }
 
-    pub(super) fn end_troubles(&self, now: Duration) {
-        self.end(&mut self.state.lock().unwrap(), now);
+    pub(super) fn end_troubles(&self, now: Duration, recorder: &Recorder) {
+        self.end(&mut self.state.lock().unwrap(), now, recorder);
         self.etcd.set_faults(EtcdFaults::default());
     }
 }

@@ -75,7 +75,7 @@ impl<'a> Machines<'a> {
                 }
             }
             if let Some(etcd) = &self.world.etcd {
-                etcd.go_on(now, stage.danger, &mut self.random);
+                etcd.go_on(now, stage.danger, &mut self.random, &self.world.recorder);
             }
             for machine in 0..self.lives.len() {
                 match self.troubles[machine] {
@@ -87,7 +87,7 @@ impl<'a> Machines<'a> {
         }
         self.site.objects.set_faults(ObjectFaults::default());
         if let Some(etcd) = &self.world.etcd {
-            etcd.end_troubles(clock.steady_time());
+            etcd.end_troubles(clock.steady_time(), &self.world.recorder);
         }
         for machine in 0..self.lives.len() {
             if let Some((_, trouble)) = self.troubles[machine] {

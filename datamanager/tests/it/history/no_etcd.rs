@@ -6,6 +6,7 @@ use std::time::Duration;
 use datamanager::Builder;
 use datamanager::environment::SeededRandom;
 use datamanager::testing::SimulatedEnvironment;
+use datamanager::testing::history::Recorder;
 
 use super::plan::Danger;
 use crate::site::Site;
@@ -34,11 +35,11 @@ impl Etcd {
         match *self {}
     }
 
-    pub(super) fn go_on(&self, _: Duration, _: Danger, _: &mut SeededRandom) {
+    pub(super) fn go_on(&self, _: Duration, _: Danger, _: &mut SeededRandom, _: &Recorder) {
         match *self {}
     }
 
-    pub(super) fn end_troubles(&self, _: Duration) {
+    pub(super) fn end_troubles(&self, _: Duration, _: &Recorder) {
         match *self {}
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct World {
     seed: u64,
     objects: SimulatedObjects,
     settings: Settings,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     shared: Arc<Shared>,
     /// Where the log is now.
     log: LogKind,

@@ -28,8 +28,8 @@ struct Moment<'a> {
 enum What {
     /// A transaction that stands at this point begins.
     TransactionBegins(Point),
-    /// A snapshot of this point is asked for.
-    ViewBegins(Point, Freshness),
+    /// A snapshot of this point is asked for, which is there later, at this time.
+    ViewBegins(Point, Freshness, u64),
     /// The operation knows that the log reaches to this point.
     Knows(Point),
 }
@@ -43,10 +43,13 @@ pub(super) fn check(run: &Run<'_>, log: &Log<'_>) -> Result<(), Violation> {
     });
     let mut known: Option<(Point, &OperationId)> = None;
     let mut known_by_process: BTreeMap<&str, (Point, &OperationId)> = BTreeMap::new();
+    // By epoch, when it was first known.
+    let mut epochs: BTreeMap<u32, u64> = BTreeMap::new();
     for moment in &moments {
         let process = moment.operation.process.as_str();
         match moment.what {
             What::Knows(point) => {
+                epochs.entry(point.0).or_insert(moment.time);
                 if known.is_none_or(|(newest, _)| newest < point) {
                     known = Some((point, moment.operation));
                 }
@@ -72,9 +75,19 @@ pub(super) fn check(run: &Run<'_>, log: &Log<'_>) -> Result<(), Violation> {
                     ));
                 }
             }
-            What::ViewBegins(point, freshness) => {
+            What::ViewBegins(point, freshness, opened) => {
                 let own = known_by_process.get(process).copied();
+                let begun = epochs.get(&point.0).copied();
+                let has_gone_back =
+                    |at: &u64| begun.is_some_and(|begun| begun < *at) && *at < opened;
+                let is_newest_epoch = known.is_none_or(|((epoch, _), _)| epoch <= point.0);
                 let required = match freshness {
+                    // Who had seen no more than the log was put back to cannot know, until the next epoch begins.
+                    Freshness::Latest
+                        if is_newest_epoch && run.went_back.iter().any(has_gone_back) =>
+                    {
+                        own
+                    }
                     Freshness::Latest => known,
                     Freshness::Applied | Freshness::AtLeast { .. } => own,
                 };
@@ -114,7 +127,7 @@ fn moments<'a>(run: &Run<'a>, log: &Log<'a>) -> Vec<Moment<'a>> {
         add(
             attempt.start,
             operation,
-            What::ViewBegins(view, Freshness::Applied),
+            What::ViewBegins(view, Freshness::Applied, attempt.opened),
         );
         add(attempt.opened, operation, What::Knows(view));
         if let Some(place) = log.places[number] {
@@ -127,7 +140,7 @@ fn moments<'a>(run: &Run<'a>, log: &Log<'a>) -> Vec<Moment<'a>> {
     }
     for view in &run.views {
         let point = of_view(view.view);
-        let begins = What::ViewBegins(point, view.freshness);
+        let begins = What::ViewBegins(point, view.freshness, view.opened);
         add(view.start, view.operation, begins);
         add(view.opened, view.operation, What::Knows(point));
     }

@@ -20,6 +20,8 @@ pub(super) struct Run<'a> {
     pub(super) lookups: Vec<Lookup<'a>>,
     pub(super) listeners: Vec<Listener<'a>>,
     pub(super) imports: Vec<Import<'a>>,
+    /// When the log was put back to something older.
+    pub(super) went_back: Vec<u64>,
     /// By number: where it begins, and whether an import is what it begins with.
     pub(super) epochs: BTreeMap<u32, (Position, bool)>,
     attempts_by_marker: BTreeMap<String, AttemptNumber>,
@@ -216,6 +218,7 @@ impl<'a> Run<'a> {
                 content,
                 answer: None,
             }),
+            Event::WentBack { at } => self.went_back.push(*at),
             Event::Epoch {
                 epoch,
                 base,

@@ -511,6 +511,32 @@ fn a_newest_snapshot_that_misses_what_was_acknowledged_is_found() {
     accept(&fake);
 }
 
+/// Seed 510005: etcd was restored to a backup that held all that one process had seen, which found nothing wrong with it (R10).
+/// Its newest snapshot was the backup's, and the checker took that for a fault.
+#[test]
+fn who_has_seen_no_more_may_take_a_log_that_was_put_back_for_the_newest_until_the_next_epoch() {
+    let mut fake = Fake::new();
+    fake.put("p", "a", "1", "x");
+    let own = fake.put("p", "a", "2", "x");
+    let at = fake.tick();
+    fake.events.push(Event::WentBack { at });
+    let view = fake.begin_at("q", 1);
+    fake.view(view, Freshness::Latest);
+    accept(&fake);
+    let view = fake.begin_at("p", 1);
+    let operation = view.operation.clone();
+    fake.view(view, Freshness::Latest);
+    refuse(&fake, ViolationKind::Stale, &[&own, &operation]);
+    fake.events.pop();
+
+    fake.begin_epoch(None);
+    let newer = fake.put("p", "a", "3", "x");
+    let view = fake.begin_at("r", 1);
+    let operation = view.operation.clone();
+    fake.view(view, Freshness::Latest);
+    refuse(&fake, ViolationKind::Stale, &[&newer, &operation]);
+}
+
 #[test]
 fn a_process_that_goes_back_is_found() {
     let mut fake = Fake::new();
