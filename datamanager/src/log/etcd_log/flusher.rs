@@ -1,5 +1,6 @@
 //! Copying the log to the object storage, so that etcd can be lost (R12).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -100,7 +101,11 @@ impl Inner {
         let path = ObjectPath::parse(&self.objects.key(first_seq))?;
         let began = self.now();
         let created = self.ost.create(&path, content).await?;
-        if !self.knows_end() && !self.fits_still(first_seq, created, &path).await? {
+        if !self.knows_end()
+            && !self
+                .fits_still(first_seq..=last.seq, created, &path)
+                .await?
+        {
             return Ok(());
         }
         let end = match created {
@@ -146,23 +151,23 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether what was created at `path`, or found there, is a part of the log, though it took so long that the log may have gone
-    /// on meanwhile.
+    /// Whether what was created at `path` with these records, or found there, is a part of the log, though it took so long that
+    /// the log may have gone on meanwhile.
     async fn fits_still(
         &self,
-        first_seq: u64,
+        records: RangeInclusive<u64>,
         created: Create,
         path: &ObjectPath,
     ) -> Result<bool, Error> {
         match created {
             Create::Exists => Ok(false), // it may be what another process has left there in the same way
             Create::Created => {
-                let (manifest, _) = self.newest_manifest().await?;
-                let is_covered = manifest.covered.seq >= first_seq;
-                if is_covered {
+                let covered = self.newest_manifest().await?.0.covered.seq;
+                // Where data files have only a part of it, others may have read it, and have gone on behind it.
+                if covered >= *records.end() {
                     self.ost.delete(path).await?;
                 }
-                Ok(!is_covered)
+                Ok(covered < *records.start())
             }
         }
     }

@@ -32,6 +32,85 @@ async fn wait_until_flushed(process: &SimulatedEnvironment, store: &DataManager)
     }
 }
 
+/// The log of a process that does nothing but flush.
+async fn open_log(
+    process: &Arc<SimulatedEnvironment>,
+    objects: &SimulatedObjects,
+    etcd: &SimulatedEtcd,
+) -> (EtcdLog, Arc<Inner>) {
+    let ost = objects.ost(process, "base");
+    let described = Store::load(&ost).await.unwrap().unwrap();
+    let session = EtcdSession::new(
+        process.clone(),
+        etcd.options(process, PREFIX),
+        ost,
+        process.name().to_owned(),
+        settings().into(),
+        false,
+    );
+    let session = Arc::new(session.unwrap());
+    let options = EtcdLogOptions {
+        store: described.id,
+        epoch: 1,
+        base: described.epoch.base,
+        covered: described.manifest.covered,
+        cluster: None,
+    };
+    let log = EtcdLog::open(session.clone(), options).await.unwrap();
+    let flusher = session.current().unwrap();
+    (log, flusher)
+}
+
+/// Seed 510070: a create took long. Meanwhile others had read the object, had gone on behind it, and data files had the first of
+/// its records. The flusher took that for an object that had been there before and was collected, and took its own back: the rest
+/// of its records were missing in the chain, which nobody could read any more.
+#[test]
+fn an_object_that_came_late_is_taken_back_only_if_data_files_have_all_of_it() {
+    let simulation = Simulation::new(1);
+    let objects = SimulatedObjects::new(&simulation);
+    let etcd = SimulatedEtcd::new(&simulation);
+    let [a, b] = ["a", "b"].map(|name| simulation.environment(name));
+    let run = async {
+        let store = Builder::from_ost(objects.ost(&b, "base"))
+            .environment(b.clone())
+            .settings(settings())
+            .etcd(etcd.options(&b, PREFIX));
+        let store = store.open().await.unwrap();
+        for id in ["1", "2", "3"] {
+            store.put_raw("t", id, "x").await.unwrap();
+        }
+        wait_until_flushed(&b, &store).await;
+        store.checkpoint().await.unwrap();
+        let (_log, flusher) = open_log(&a, &objects, &etcd).await;
+        let ost = objects.ost(&a, "base");
+        let covered = Store::load(&ost)
+            .await
+            .unwrap()
+            .unwrap()
+            .manifest
+            .covered
+            .seq;
+        for (records, fits, stays) in [
+            (covered - 1..=covered, false, false),
+            (covered..=covered + 1, false, true),
+            (covered + 1..=covered + 2, true, true),
+        ] {
+            let path = ObjectPath::parse(&format!("late/{}", records.start())).unwrap();
+            let created = ost.create(&path, Bytes::from_static(b"x")).await.unwrap();
+            let answer = flusher.fits_still(records.clone(), created, &path).await;
+            assert_eq!(answer.unwrap(), fits, "{records:?} behind {covered}");
+            assert_eq!(
+                ost.get(&path).await.is_ok(),
+                stays,
+                "{records:?} behind {covered}"
+            );
+        }
+        b.kill();
+        a.kill();
+    };
+    simulation.run_until(run).unwrap();
+}
+
 /// A flusher that had stood still brought records to the object storage behind what it took for the last object there. That
 /// one's successor had been covered by data files and removed, so that the new object began at a free number and was read by
 /// nobody: the record in it that no other process had brought there was lost together with etcd.
@@ -50,26 +129,7 @@ fn a_flush_after_a_pause_goes_on_where_others_have_got_to() {
         store.put_raw("t", "1", "x").await.unwrap();
         wait_until_flushed(&b, &store).await;
 
-        let ost = objects.ost(&a, "base");
-        let described = Store::load(&ost).await.unwrap().unwrap();
-        let session = EtcdSession::new(
-            a.clone(),
-            etcd.options(&a, PREFIX),
-            ost,
-            "a".to_owned(),
-            settings().into(),
-            false,
-        );
-        let session = Arc::new(session.unwrap());
-        let options = EtcdLogOptions {
-            store: described.id,
-            epoch: 1,
-            base: described.epoch.base,
-            covered: described.manifest.covered,
-            cluster: None,
-        };
-        let _log = EtcdLog::open(session.clone(), options).await.unwrap();
-        let flusher = session.current().unwrap();
+        let (_log, flusher) = open_log(&a, &objects, &etcd).await;
         let known = flusher.held.stored();
         assert_eq!(known.seq, 1);
         *lock(&flusher.end_known_at) = Some(flusher.now());
