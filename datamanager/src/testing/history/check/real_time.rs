@@ -77,17 +77,12 @@ pub(super) fn check(run: &Run<'_>, log: &Log<'_>) -> Result<(), Violation> {
             }
             What::ViewBegins(point, freshness, opened) => {
                 let own = known_by_process.get(process).copied();
-                let begun = epochs.get(&point.0).copied();
+                let begun = known.and_then(|((epoch, _), _)| epochs.get(&epoch));
                 let has_gone_back =
-                    |at: &u64| begun.is_some_and(|begun| begun < *at) && *at < opened;
-                let is_newest_epoch = known.is_none_or(|((epoch, _), _)| epoch <= point.0);
+                    |at: &u64| begun.is_some_and(|begun| begun < at) && *at < opened;
                 let required = match freshness {
                     // Who had seen no more than the log was put back to cannot know, until the next epoch begins.
-                    Freshness::Latest
-                        if is_newest_epoch && run.went_back.iter().any(has_gone_back) =>
-                    {
-                        own
-                    }
+                    Freshness::Latest if run.went_back.iter().any(has_gone_back) => own,
                     Freshness::Latest => known,
                     Freshness::Applied | Freshness::AtLeast { .. } => own,
                 };
