@@ -1,7 +1,7 @@
 //! What stands in the log, told from everything that was recorded.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::run::{Attempt, AttemptNumber, Import, ImportAnswer, Run, incomplete};
@@ -55,6 +55,8 @@ pub(super) struct Log<'a> {
     /// The imports that took effect.
     pub(super) imports: BTreeMap<Place, &'a [Item]>,
     records: BTreeMap<u64, KnownRecord<'a>>,
+    /// Those of which only a marker tells the record.
+    told_by_markers: BTreeSet<AttemptNumber>,
 }
 
 struct KnownRecord<'a> {
@@ -86,6 +88,7 @@ impl<'a> Log<'a> {
             places: vec![None; run.attempts.len()],
             imports: BTreeMap::new(),
             records: BTreeMap::new(),
+            told_by_markers: BTreeSet::new(),
         };
         log.add_answers(run)?;
         log.add_lookups(run)?;
@@ -366,7 +369,10 @@ impl<'a> Log<'a> {
                 markers.map(move |marker| (reader, view, marker))
             })
             .collect();
-        found.sort_by_key(|(_, _, marker)| marker.seq.is_none());
+        // In a record transactions are in the order in which they were handed over, which is that of their numbers.
+        found.sort_by_key(|(_, _, marker)| {
+            (marker.seq.is_none(), run.attempt_of_marker(marker.key))
+        });
         for (reader, view, Marker { key, seq, .. }) in found {
             let Some(number) = run.attempt_of_marker(key) else {
                 continue;
@@ -388,6 +394,7 @@ impl<'a> Log<'a> {
             if !is_imported {
                 let place = self.free_place(run, number, seq)?;
                 self.add_transaction(run, number, place)?;
+                self.told_by_markers.insert(number);
             }
         }
         Ok(())
@@ -426,7 +433,8 @@ impl<'a> Log<'a> {
         };
         let mut last = None;
         for (place, other) in self.transactions.range(from..=to) {
-            if touch_each_other(attempt, &run.attempts[*other]) {
+            let is_before = self.told_by_markers.contains(other) && *other < number;
+            if !is_before && touch_each_other(attempt, &run.attempts[*other]) {
                 return Err(unclear());
             }
             last = Some(place.index);
