@@ -32,6 +32,18 @@ async fn wait_until_flushed(process: &SimulatedEnvironment, store: &DataManager)
     }
 }
 
+async fn open_store(
+    process: &Arc<SimulatedEnvironment>,
+    objects: &SimulatedObjects,
+    etcd: &SimulatedEtcd,
+) -> DataManager {
+    let builder = Builder::from_ost(objects.ost(process, "base"))
+        .environment(process.clone())
+        .settings(settings())
+        .etcd(etcd.options(process, PREFIX));
+    builder.open().await.unwrap()
+}
+
 /// The log of a process that does nothing but flush.
 async fn open_log(
     process: &Arc<SimulatedEnvironment>,
@@ -71,11 +83,7 @@ fn an_object_that_came_late_is_taken_back_only_if_data_files_have_all_of_it() {
     let etcd = SimulatedEtcd::new(&simulation);
     let [a, b] = ["a", "b"].map(|name| simulation.environment(name));
     let run = async {
-        let store = Builder::from_ost(objects.ost(&b, "base"))
-            .environment(b.clone())
-            .settings(settings())
-            .etcd(etcd.options(&b, PREFIX));
-        let store = store.open().await.unwrap();
+        let store = open_store(&b, &objects, &etcd).await;
         for id in ["1", "2", "3"] {
             store.put_raw("t", id, "x").await.unwrap();
         }
@@ -121,11 +129,7 @@ fn a_flush_after_a_pause_goes_on_where_others_have_got_to() {
     let etcd = SimulatedEtcd::new(&simulation);
     let [a, b] = ["a", "b"].map(|name| simulation.environment(name));
     let run = async {
-        let store = Builder::from_ost(objects.ost(&b, "base"))
-            .environment(b.clone())
-            .settings(settings())
-            .etcd(etcd.options(&b, PREFIX));
-        let store = store.open().await.unwrap();
+        let store = open_store(&b, &objects, &etcd).await;
         store.put_raw("t", "1", "x").await.unwrap();
         wait_until_flushed(&b, &store).await;
 
